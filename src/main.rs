@@ -1,0 +1,3 @@
+//! The `pgweir` program: everything lives in the library.
+
+fn main() {}
