@@ -6,7 +6,9 @@
 //! decoders panic on malformed frames and do not honour a frame's length.
 #![deny(clippy::indexing_slicing)]
 
+pub mod backend;
 pub mod frame;
+pub mod frontend;
 pub mod reader;
 pub mod reply;
 pub mod types;

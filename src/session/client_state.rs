@@ -1,0 +1,178 @@
+//! Sans-IO. One client's side of the conversation, linked to a server or not.
+
+use std::sync::Arc;
+
+use super::owed::{Binding, Expect, Local};
+use super::params::ParamSet;
+use super::prepared::{ClientStatements, Registry};
+use crate::protocol::FrameError;
+
+/// Whether named statements are followed from server to server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tracking {
+    /// Names go to the server as they are (session pooling, or `max_prepared_statements = 0`).
+    Off,
+    /// Each server connection holds at most this many (`max_prepared_statements`).
+    On {
+        /// Statements per server connection, at least 1.
+        limit: usize,
+    },
+}
+
+/// Whether simple queries are allowed (`disable_pqexec`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SimpleQuery {
+    /// They are.
+    Allowed,
+    /// A simple query ends the connection.
+    Disallowed,
+}
+
+/// What is left of a frame whose head has been dealt with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Body {
+    /// Between frames.
+    None,
+    /// So many bytes go on to the other side.
+    Forward(usize),
+    /// So many bytes go nowhere.
+    Drop(usize),
+}
+
+/// Why the client must be disconnected. The client is to blame for all of these.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ClientError {
+    /// The frame's length is impossible or over `max_packet_size`.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The type is none that a client sends.
+    #[error("unknown pkt")]
+    UnknownMessage {
+        /// The type byte.
+        tag: u8,
+    },
+    /// The body is not what its type says.
+    #[error("broken {what} packet")]
+    Broken {
+        /// Name of the message.
+        what: &'static str,
+    },
+    /// `disable_pqexec` is set.
+    #[error("PQexec disallowed")]
+    SimpleQueryDisallowed,
+    /// A statement's or portal's name is longer than [`MAX_NAME`].
+    #[error("name of a statement or portal is longer than {MAX_NAME} bytes")]
+    NameTooLong,
+    /// A named statement is longer than can be kept.
+    #[error("prepared statement of {bytes} bytes is too large, at most {limit} can be kept")]
+    StatementTooLarge {
+        /// Bytes of the `Parse`.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The client holds too many statements.
+    #[error("too many prepared statements, a client can hold {limit}")]
+    TooManyStatements {
+        /// The limit.
+        limit: usize,
+    },
+}
+
+/// Longest name of a statement or portal, in bytes.
+pub const MAX_NAME: usize = 32 << 10;
+
+/// What has been counted since it was last taken (`SHOW STATS`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Queries answered: one for each `ReadyForQuery`.
+    pub queries: u64,
+    /// Transactions ended.
+    pub transactions: u64,
+    /// `Parse` messages from the client.
+    pub client_parses: u64,
+    /// `Parse` messages to servers.
+    pub server_parses: u64,
+    /// `Bind` messages.
+    pub binds: u64,
+}
+
+/// State of one client after its login.
+#[derive(Debug)]
+pub struct ClientState {
+    /// Values of the tracked parameters as the client knows them.
+    pub params: Arc<ParamSet>,
+    /// Statements that the client has prepared by name.
+    pub statements: ClientStatements,
+    /// Counted since last taken.
+    pub tally: Tally,
+    pub(super) registry: Arc<Registry>,
+    pub(super) tracking: Tracking,
+    pub(super) simple_query: SimpleQuery,
+    pub(super) body: Body,
+    pub(super) frame_max: usize,
+}
+
+impl ClientState {
+    /// A client that has just logged in. `frame_max` is `max_packet_size` in bytes.
+    pub fn new(
+        params: Arc<ParamSet>,
+        registry: Arc<Registry>,
+        tracking: Tracking,
+        simple_query: SimpleQuery,
+        frame_max: usize,
+    ) -> Self {
+        Self {
+            params,
+            statements: ClientStatements::default(),
+            tally: Tally::default(),
+            registry,
+            tracking,
+            simple_query,
+            body: Body::None,
+            frame_max,
+        }
+    }
+
+    /// Whether the client is between two frames.
+    pub fn is_between_frames(&self) -> bool {
+        self.body == Body::None
+    }
+
+    /// Whether the client is inside a frame that goes to the server.
+    pub fn is_mid_forward(&self) -> bool {
+        matches!(self.body, Body::Forward(_))
+    }
+
+    /// Undoes what the client's map learned from messages that an error has taken with it, which come
+    /// newest first.
+    pub(super) fn undo(&mut self, dropped: Vec<Expect>) {
+        use super::owed::ParseFor;
+        for entry in dropped {
+            match entry {
+                Expect::Parse(ParseFor::Client(binding))
+                | Expect::Local(Local::ParseComplete(binding)) => {
+                    self.statements.remove(&binding.name);
+                }
+                Expect::Local(Local::CloseComplete(Some(binding))) => {
+                    let Binding { name, statement } = *binding;
+                    // There was room for it before.
+                    self.statements.insert(&name, statement);
+                }
+                Expect::Query
+                | Expect::Function
+                | Expect::Parse(ParseFor::Raw | ParseFor::Injected(_) | ParseFor::Duplicate(_))
+                | Expect::Bind
+                | Expect::Describe
+                | Expect::Execute
+                | Expect::Close(_)
+                | Expect::Sync
+                | Expect::MaybeSync
+                | Expect::Probe
+                | Expect::Setup
+                | Expect::CopyEnd
+                | Expect::Local(Local::CloseComplete(None)) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Sans-IO. The conversation between one client and the server that is lent to it.
+//!
+//! Bytes in, bytes out: nothing here reads a socket. What the server owes is a queue, not a counter
+//! (`owed`); any surprise is an error, after which the connection is closed and never reused.
+#![deny(clippy::wildcard_enum_match_arm)]
+
+pub mod client_state;
+pub mod from_client;
+pub mod from_server;
+pub mod owed;
+pub mod params;
+pub mod prepared;
+pub mod server_state;

@@ -1,0 +1,315 @@
+//! Sans-IO. Named prepared statements in transaction pooling.
+//!
+//! A statement is known by what its `Parse` says (text and parameter types), not by its name: all
+//! clients of a pool that prepare the same text share one [`Statement`], which every server
+//! connection knows under one name of ours. Not here: the order of replies (`owed`).
+//! Invariant: a server never holds more statements than the limit, apart from those whose `Close` an
+//! error has skipped.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+
+use bytes::Bytes;
+use hashlink::LinkedHashMap;
+
+/// First bytes of the names that servers see, as `PgBouncer`'s `PGBOUNCER_`.
+pub const PREFIX: &str = "PGWEIR_";
+
+/// Most named statements a client may hold at one time. `PostgreSQL` has no limit of its own.
+pub const MAX_PER_CLIENT: usize = 65_536;
+
+/// Largest `Parse` of a named statement in bytes; it must be kept whole to be prepared again.
+pub const MAX_PARSE: usize = 16 << 20;
+
+/// A prepared statement of a pool.
+pub struct Statement {
+    id: u64,
+    name: Box<str>,
+    rest: Bytes,
+    accepted: AtomicBool,
+}
+
+impl Statement {
+    /// Number of the statement, unique in its registry.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Its name on every server.
+    pub fn name(&self) -> &[u8] {
+        self.name.as_bytes()
+    }
+
+    /// Body of its `Parse` behind the name.
+    pub fn rest(&self) -> &[u8] {
+        &self.rest
+    }
+
+    /// Whether a server of the pool has accepted it once, so that a `Parse` can be answered here.
+    pub fn is_accepted(&self) -> bool {
+        self.accepted.load(Ordering::Acquire)
+    }
+
+    /// Remembers that a server accepted it.
+    pub fn accept(&self) {
+        self.accepted.store(true, Ordering::Release);
+    }
+}
+
+impl fmt::Debug for Statement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Never the text: it may hold literals.
+        f.debug_struct("Statement")
+            .field("id", &self.id)
+            .field("bytes", &self.rest.len())
+            .finish()
+    }
+}
+
+/// All statements that somebody of a pool holds.
+#[derive(Debug, Default)]
+pub struct Registry {
+    inner: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    by_rest: HashMap<Bytes, Weak<Statement>>,
+    last_id: u64,
+    sweep_at: usize,
+}
+
+impl Registry {
+    /// The statement with this `Parse` rest, made where nobody holds it yet.
+    pub fn intern(&self, rest: &[u8]) -> Arc<Statement> {
+        let mut known = self.inner.lock().expect("nothing panics under this lock");
+        if let Some(found) = known.by_rest.get(rest).and_then(Weak::upgrade) {
+            return found;
+        }
+        known.sweep();
+        known.last_id += 1;
+        let id = known.last_id;
+        let rest = Bytes::copy_from_slice(rest);
+        let statement = Arc::new(Statement {
+            id,
+            name: format!("{PREFIX}{id}").into(),
+            rest: rest.clone(),
+            accepted: AtomicBool::new(false),
+        });
+        known.by_rest.insert(rest, Arc::downgrade(&statement));
+        statement
+    }
+
+    /// Statements that somebody holds.
+    pub fn len(&self) -> usize {
+        let known = self.inner.lock().expect("nothing panics under this lock");
+        known
+            .by_rest
+            .values()
+            .filter(|held| held.strong_count() > 0)
+            .count()
+    }
+
+    /// Whether nobody holds any.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Known {
+    /// Drops what nobody holds, each time the map has doubled: its size stays bounded by its use.
+    fn sweep(&mut self) {
+        if self.by_rest.len() >= self.sweep_at {
+            self.by_rest.retain(|_, held| held.strong_count() > 0);
+            self.sweep_at = (2 * self.by_rest.len()).max(64);
+        }
+    }
+}
+
+/// Names that one client has prepared. Empty clients own nothing.
+#[derive(Debug, Default)]
+pub struct ClientStatements {
+    by_name: Option<Box<HashMap<Box<[u8]>, Arc<Statement>>>>,
+}
+
+impl ClientStatements {
+    /// The statement behind a client's name.
+    pub fn find(&self, name: &[u8]) -> Option<&Arc<Statement>> {
+        self.by_name.as_ref()?.get(name)
+    }
+
+    /// Binds a name; says whether there was room for it.
+    pub fn insert(&mut self, name: &[u8], statement: Arc<Statement>) -> Room {
+        let map = self.by_name.get_or_insert_default();
+        if map.len() >= MAX_PER_CLIENT && !map.contains_key(name) {
+            return Room::Full;
+        }
+        map.insert(name.into(), statement);
+        Room::Left
+    }
+
+    /// Forgets a name.
+    pub fn remove(&mut self, name: &[u8]) -> Option<Arc<Statement>> {
+        let map = self.by_name.as_mut()?;
+        let gone = map.remove(name);
+        if map.is_empty() {
+            self.by_name = None;
+        }
+        gone
+    }
+
+    /// Forgets all names (`DEALLOCATE ALL`, `DISCARD ALL`).
+    pub fn clear(&mut self) {
+        self.by_name = None;
+    }
+
+    /// How many names there are (`SHOW CLIENTS`, column `prepared_statements`).
+    pub fn len(&self) -> usize {
+        self.by_name.as_ref().map_or(0, |map| map.len())
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The client's name of the statement that servers know as `ours`.
+    pub fn name_of(&self, ours: &[u8]) -> Option<&[u8]> {
+        let map = self.by_name.as_ref()?;
+        map.iter()
+            .find(|(_, statement)| statement.name() == ours)
+            .map(|(name, _)| &**name)
+    }
+}
+
+/// Whether a client may hold one more statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// It was taken.
+    Left,
+    /// The client holds [`MAX_PER_CLIENT`] already.
+    Full,
+}
+
+/// What one server connection has prepared, least recently used first.
+#[derive(Debug, Default)]
+pub struct ServerStatements {
+    held: LinkedHashMap<u64, Arc<Statement>>,
+}
+
+impl ServerStatements {
+    /// Whether the server has it; a use makes it the most recent one.
+    pub fn touch(&mut self, id: u64) -> bool {
+        self.held.to_back(&id).is_some()
+    }
+
+    /// Whether the server has it.
+    pub fn has(&self, id: u64) -> bool {
+        self.held.contains_key(&id)
+    }
+
+    /// Adds one, and takes out the least recently used where `limit` is passed.
+    pub fn add(&mut self, statement: Arc<Statement>, limit: usize) -> Option<Arc<Statement>> {
+        self.held.insert(statement.id, statement);
+        if self.held.len() > limit {
+            self.held.pop_front().map(|(_, oldest)| oldest)
+        } else {
+            None
+        }
+    }
+
+    /// Puts one back that a skipped `Close` has left on the server.
+    pub fn restore(&mut self, statement: Arc<Statement>) {
+        self.held.insert(statement.id, statement);
+    }
+
+    /// Forgets one.
+    pub fn forget(&mut self, id: u64) {
+        self.held.remove(&id);
+    }
+
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.held.clear();
+    }
+
+    /// How many there are (`SHOW SERVERS`, column `prepared_statements`).
+    pub fn len(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_parse_is_the_same_statement_while_somebody_holds_it() {
+        let registry = Registry::default();
+        let first = registry.intern(b"select 1\0\0\0");
+        assert!(Arc::ptr_eq(&first, &registry.intern(b"select 1\0\0\0")));
+        assert_ne!(first.id(), registry.intern(b"select 2\0\0\0").id());
+        first.accept();
+        let id = first.id();
+        drop(first);
+        let again = registry.intern(b"select 1\0\0\0");
+        assert_ne!(again.id(), id, "names are never used twice");
+        assert!(!again.is_accepted());
+    }
+
+    #[test]
+    fn the_registry_does_not_grow_with_statements_that_nobody_holds() {
+        let registry = Registry::default();
+        for n in 0..10_000 {
+            registry.intern(format!("select {n}\0\0\0").as_bytes());
+        }
+        assert!(registry.inner.lock().unwrap().by_rest.len() <= 64);
+        assert!(registry.is_empty());
+    }
+
+    #[test]
+    fn the_least_recently_used_statement_leaves_first() {
+        let registry = Registry::default();
+        let all: Vec<_> = (0..3)
+            .map(|n| registry.intern(format!("{n}\0\0\0").as_bytes()))
+            .collect();
+        let mut server = ServerStatements::default();
+        assert!(server.add(all[0].clone(), 2).is_none());
+        assert!(server.add(all[1].clone(), 2).is_none());
+        assert!(server.touch(all[0].id()));
+        let gone = server.add(all[2].clone(), 2).unwrap();
+        assert_eq!(gone.id(), all[1].id());
+        assert!(server.has(all[0].id()) && !server.has(all[1].id()));
+    }
+
+    #[test]
+    fn a_client_holds_a_bounded_number_of_names() {
+        let registry = Registry::default();
+        let statement = registry.intern(b"x\0\0\0");
+        let mut client = ClientStatements::default();
+        for n in 0..MAX_PER_CLIENT {
+            assert_eq!(
+                client.insert(n.to_string().as_bytes(), statement.clone()),
+                Room::Left
+            );
+        }
+        assert_eq!(client.insert(b"more", statement.clone()), Room::Full);
+        assert_eq!(client.insert(b"1", statement.clone()), Room::Left);
+        client.clear();
+        assert_eq!(client.len(), 0);
+    }
+
+    #[test]
+    fn a_statement_never_shows_its_text() {
+        let registry = Registry::default();
+        let shown = format!("{:?}", registry.intern(b"select 'secret'\0\0\0"));
+        assert!(!shown.contains("secret"), "{shown}");
+    }
+}
