@@ -11,3 +11,6 @@ pub mod owed;
 pub mod params;
 pub mod prepared;
 pub mod server_state;
+
+#[cfg(test)]
+mod tests;

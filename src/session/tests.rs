@@ -1,0 +1,588 @@
+//! Conversations in both directions, each for every split of the input.
+
+use std::sync::Arc;
+
+use bytes::{BufMut, BytesMut};
+
+use super::client_state::{ClientState, SimpleQuery, Tracking};
+use super::from_client::{ClientBytes, FromClient, from_client};
+use super::from_server::{Link, from_server, link, probe};
+use super::params::ParamSet;
+use super::prepared::Registry;
+use super::server_state::{OutOfSync, ServerState};
+
+fn frame(tag: u8, body: &[u8]) -> Vec<u8> {
+    let mut out = vec![tag];
+    out.extend_from_slice(&u32::try_from(body.len() + 4).unwrap().to_be_bytes());
+    out.extend_from_slice(body);
+    out
+}
+
+fn query(sql: &str) -> Vec<u8> {
+    frame(b'Q', &[sql.as_bytes(), b"\0"].concat())
+}
+
+fn parse(name: &str, sql: &str) -> Vec<u8> {
+    frame(
+        b'P',
+        &[name.as_bytes(), b"\0", sql.as_bytes(), b"\0\0\0"].concat(),
+    )
+}
+
+fn bind(name: &str) -> Vec<u8> {
+    frame(b'B', &[b"\0", name.as_bytes(), b"\0\0\0\0\0\0\0"].concat())
+}
+
+fn execute() -> Vec<u8> {
+    frame(b'E', b"\0\0\0\0\0")
+}
+
+fn close(name: &str) -> Vec<u8> {
+    frame(b'C', &[b"S", name.as_bytes(), b"\0"].concat())
+}
+
+fn describe(name: &str) -> Vec<u8> {
+    frame(b'D', &[b"S", name.as_bytes(), b"\0"].concat())
+}
+
+fn sync() -> Vec<u8> {
+    frame(b'S', b"")
+}
+
+fn ready(status: u8) -> Vec<u8> {
+    frame(b'Z', &[status])
+}
+
+fn done(tag: &str) -> Vec<u8> {
+    frame(b'C', &[tag.as_bytes(), b"\0"].concat())
+}
+
+fn error(text: &str) -> Vec<u8> {
+    frame(
+        b'E',
+        &[b"SERROR\0C42P05\0M", text.as_bytes(), b"\0\0"].concat(),
+    )
+}
+
+/// One client and one server with the bytes between them.
+struct Table {
+    client: ClientState,
+    server: ServerState,
+    linked: bool,
+    step: usize,
+    sent: BytesMut,
+    told: BytesMut,
+    client_input: BytesMut,
+    server_input: BytesMut,
+}
+
+impl Table {
+    fn new(tracking: Tracking, step: usize) -> Self {
+        let registry = Arc::new(Registry::default());
+        Self::with(registry, tracking, step)
+    }
+
+    fn with(registry: Arc<Registry>, tracking: Tracking, step: usize) -> Self {
+        let params = Arc::new(ParamSet::new());
+        Self {
+            client: ClientState::new(
+                Arc::clone(&params),
+                registry,
+                tracking,
+                SimpleQuery::Allowed,
+                1 << 20,
+            ),
+            server: ServerState::new(params),
+            linked: true,
+            step,
+            sent: BytesMut::new(),
+            told: BytesMut::new(),
+            client_input: BytesMut::new(),
+            server_input: BytesMut::new(),
+        }
+    }
+
+    fn another_client(&mut self) {
+        let registry = Arc::clone(&self.client.registry);
+        let params = Arc::clone(&self.client.params);
+        let tracking = self.client.tracking;
+        self.client = ClientState::new(params, registry, tracking, SimpleQuery::Allowed, 1 << 20);
+    }
+
+    fn fresh_server(&mut self) {
+        self.server = ServerState::new(Arc::clone(&self.client.params));
+    }
+
+    /// Feeds the client's bytes in pieces of `step`; returns what reaches the server.
+    fn client(&mut self, bytes: &[u8]) -> Vec<u8> {
+        for piece in bytes.chunks(self.step) {
+            self.client_input.put_slice(piece);
+            let server = self.linked.then_some(&mut self.server);
+            let outcome = from_client(
+                &mut self.client,
+                server,
+                ClientBytes {
+                    input: &mut self.client_input,
+                    to_server: &mut self.sent,
+                    to_client: &mut self.told,
+                },
+            );
+            assert_eq!(outcome, Ok(FromClient::Drained));
+        }
+        self.sent.split().to_vec()
+    }
+
+    /// What the client has been told so far.
+    fn told(&mut self) -> Vec<u8> {
+        self.told.split().to_vec()
+    }
+
+    /// Feeds the server's bytes in pieces of `step`; returns what reaches the client.
+    fn server(&mut self, bytes: &[u8]) -> Vec<u8> {
+        for piece in bytes.chunks(self.step) {
+            self.try_server(piece).expect("in sync");
+        }
+        self.told()
+    }
+
+    fn try_server(&mut self, piece: &[u8]) -> Result<(), OutOfSync> {
+        self.server_input.put_slice(piece);
+        from_server(
+            &mut self.client,
+            &mut self.server,
+            &mut self.server_input,
+            &mut self.told,
+        )
+    }
+}
+
+const ON: Tracking = Tracking::On { limit: 2 };
+const STEPS: [usize; 6] = [1, 2, 3, 5, 7, 4096];
+
+#[test]
+fn a_simple_query_passes_untouched_and_rests_at_ready() {
+    for step in STEPS {
+        let mut table = Table::new(ON, step);
+        let asked = [query("select 1"), query("begin")].concat();
+        assert_eq!(table.client(&asked), asked);
+        assert!(!table.server.is_at_rest());
+        let answer = [
+            frame(b'T', b"\0\0"),
+            frame(b'D', b"\0\0"),
+            done("SELECT 1"),
+            ready(b'I'),
+        ]
+        .concat();
+        assert_eq!(table.server(&answer), answer);
+        assert!(!table.server.is_at_rest(), "one more is owed");
+        let second = [done("BEGIN"), ready(b'T')].concat();
+        assert_eq!(table.server(&second), second);
+        assert!(
+            table.server.is_quiet() && !table.server.is_at_rest(),
+            "in a transaction"
+        );
+        assert_eq!(table.client.tally.queries, 2);
+        assert_eq!(table.client.tally.transactions, 1);
+    }
+}
+
+#[test]
+fn a_named_statement_gets_our_name_and_is_prepared_where_it_is_missing() {
+    for step in STEPS {
+        let mut table = Table::new(ON, step);
+        let sent = table.client(&[parse("a", "select 1"), sync()].concat());
+        assert_eq!(sent, [parse("PGWEIR_1", "select 1"), sync()].concat());
+        let answer = [frame(b'1', b""), ready(b'I')].concat();
+        assert_eq!(table.server(&answer), answer);
+        assert!(table.server.is_at_rest());
+
+        table.fresh_server();
+        let sent = table.client(&[bind("a"), execute(), sync()].concat());
+        let expected = [
+            parse("PGWEIR_1", "select 1"),
+            bind("PGWEIR_1"),
+            execute(),
+            sync(),
+        ]
+        .concat();
+        assert_eq!(sent, expected);
+        let rest = [frame(b'2', b""), done("SELECT 1"), ready(b'I')].concat();
+        let answer = [frame(b'1', b""), rest.clone()].concat();
+        assert_eq!(
+            table.server(&answer),
+            rest,
+            "the reply to our own Parse is swallowed"
+        );
+        assert!(table.server.is_at_rest());
+    }
+}
+
+#[test]
+fn an_accepted_parse_is_answered_without_a_server() {
+    for step in STEPS {
+        let mut table = Table::new(ON, step);
+        table.client(&[parse("a", "select 1"), sync()].concat());
+        table.server(&[frame(b'1', b""), ready(b'I')].concat());
+        table.another_client();
+        table.linked = false;
+        let sent = table.client(&[parse("b", "select 1"), sync()].concat());
+        assert!(sent.is_empty());
+        assert_eq!(table.told(), [frame(b'1', b""), ready(b'I')].concat());
+        assert_eq!(
+            table.client([close("b"), close("zz"), sync()].concat().as_slice()),
+            b""
+        );
+        assert_eq!(
+            table.told(),
+            [frame(b'3', b""), frame(b'3', b""), ready(b'I')].concat()
+        );
+        assert!(table.client.statements.is_empty());
+    }
+}
+
+#[test]
+fn local_replies_keep_their_place_between_the_servers() {
+    for step in STEPS {
+        let mut table = Table::new(ON, step);
+        table.client(&[parse("a", "select 1"), sync()].concat());
+        table.server(&[frame(b'1', b""), ready(b'I')].concat());
+        let sent = table.client(&[bind("a"), close("a"), execute(), sync()].concat());
+        assert_eq!(sent, [bind("PGWEIR_1"), execute(), sync()].concat());
+        let told = table.server(&[frame(b'2', b""), done("SELECT 1"), ready(b'I')].concat());
+        let expected = [
+            frame(b'2', b""),
+            frame(b'3', b""),
+            done("SELECT 1"),
+            ready(b'I'),
+        ]
+        .concat();
+        assert_eq!(told, expected);
+    }
+}
+
+#[test]
+fn an_error_takes_the_batch_with_it_and_undoes_what_it_prepared() {
+    for step in STEPS {
+        let mut table = Table::new(ON, step);
+        table.client(&[parse("bad", "selec"), parse("b", "select 2"), sync()].concat());
+        let answer = [error("syntax error"), ready(b'I')].concat();
+        assert_eq!(table.server(&answer), answer);
+        assert!(table.server.is_at_rest());
+        assert!(table.client.statements.is_empty(), "neither was prepared");
+        assert!(table.server.prepared.is_empty());
+    }
+}
+
+#[test]
+fn after_an_error_everything_up_to_sync_is_dropped() {
+    for step in STEPS {
+        let mut table = Table::new(ON, step);
+        table.client(&[parse("", "selec"), frame(b'H', b"")].concat());
+        assert_eq!(table.server(&error("syntax")), error("syntax"));
+        assert!(!table.server.is_at_rest());
+        let sent = table.client(&[bind(""), query("select 1"), execute(), sync()].concat());
+        assert_eq!(sent, sync());
+        assert_eq!(table.server(&ready(b'I')), ready(b'I'));
+        assert!(table.server.is_at_rest());
+    }
+}
+
+#[test]
+fn flush_without_sync_never_rests() {
+    let mut table = Table::new(ON, 4096);
+    table.client(&[parse("", "select 1"), bind(""), execute(), frame(b'H', b"")].concat());
+    table.server(&[frame(b'1', b""), frame(b'2', b""), done("SELECT 1")].concat());
+    assert!(table.server.owed().is_empty());
+    assert!(
+        !table.server.is_at_rest(),
+        "the implicit transaction is still open"
+    );
+    table.client(&sync());
+    table.server(&ready(b'I'));
+    assert!(table.server.is_at_rest());
+}
+
+#[test]
+fn a_second_parse_of_a_name_gets_the_servers_own_error_with_the_clients_name() {
+    for step in STEPS {
+        let mut table = Table::new(ON, step);
+        table.client(&[parse("a", "select 1"), sync()].concat());
+        table.server(&[frame(b'1', b""), ready(b'I')].concat());
+        table.fresh_server();
+        let sent = table.client(&[parse("a", "select 2"), sync()].concat());
+        let expected = [
+            parse("PGWEIR_1", "select 1"),
+            parse("PGWEIR_1", "select 2"),
+            sync(),
+        ]
+        .concat();
+        assert_eq!(sent, expected);
+        let told = table.server(
+            &[
+                frame(b'1', b""),
+                error("prepared statement \"PGWEIR_1\" already exists"),
+                ready(b'I'),
+            ]
+            .concat(),
+        );
+        let expected = [
+            error("prepared statement \"a\" already exists"),
+            ready(b'I'),
+        ]
+        .concat();
+        assert_eq!(told, expected);
+        assert_eq!(table.client.statements.len(), 1);
+    }
+}
+
+#[test]
+fn unknown_names_get_the_servers_error_and_guessed_names_reach_nobody() {
+    let mut table = Table::new(ON, 4096);
+    assert_eq!(
+        table.client(&[bind("nope"), sync()].concat()),
+        [bind("nope"), sync()].concat()
+    );
+    table.server(&[error("no"), ready(b'I')].concat());
+    let sent = table.client(&[bind("PGWEIR_1"), describe("PGWEIR_77"), sync()].concat());
+    assert_eq!(
+        sent,
+        [bind("PGWEIR_0"), describe("PGWEIR_0"), sync()].concat()
+    );
+}
+
+#[test]
+fn the_least_recently_used_statement_is_closed_on_the_server() {
+    let mut table = Table::new(ON, 4096);
+    for name in ["a", "b"] {
+        table.client(&[parse(name, name), sync()].concat());
+        table.server(&[frame(b'1', b""), ready(b'I')].concat());
+    }
+    let sent = table.client(&[parse("c", "c"), sync()].concat());
+    assert_eq!(
+        sent,
+        [close("PGWEIR_1"), parse("PGWEIR_3", "c"), sync()].concat()
+    );
+    let told = table.server(&[frame(b'3', b""), frame(b'1', b""), ready(b'I')].concat());
+    assert_eq!(told, [frame(b'1', b""), ready(b'I')].concat());
+    assert_eq!(table.server.prepared.len(), 2);
+}
+
+#[test]
+fn discard_all_forgets_every_statement_but_those_sent_behind_it() {
+    let mut table = Table::new(ON, 4096);
+    table.client(&[parse("a", "a"), sync()].concat());
+    table.server(&[frame(b'1', b""), ready(b'I')].concat());
+    table.client(&[query("discard all"), parse("b", "b"), sync()].concat());
+    table.server(&[done("DISCARD ALL"), ready(b'I')].concat());
+    assert!(table.client.statements.find(b"a").is_none());
+    assert!(table.client.statements.find(b"b").is_some());
+    table.server(&[frame(b'1', b""), ready(b'I')].concat());
+    assert_eq!(table.server.prepared.len(), 1);
+}
+
+#[test]
+fn a_copy_in_swallows_the_sync_that_was_sent_with_it() {
+    for step in STEPS {
+        let mut table = Table::new(ON, step);
+        table.client(&[parse("", "copy"), bind(""), execute(), sync()].concat());
+        table.server(&[frame(b'1', b""), frame(b'2', b""), frame(b'G', b"\0\0\0")].concat());
+        assert!(!table.server.is_at_rest());
+        let sent = table.client(&[frame(b'd', b"x\n"), sync(), frame(b'c', b""), sync()].concat());
+        let expected = [frame(b'd', b"x\n"), frame(b'c', b""), sync()].concat();
+        assert_eq!(
+            sent, expected,
+            "the server would ignore a Sync inside a copy"
+        );
+        table.server(&[done("COPY 1"), ready(b'I')].concat());
+        assert!(table.server.is_at_rest());
+    }
+}
+
+#[test]
+fn a_copy_sent_blindly_ends_where_its_end_was_sent() {
+    let mut table = Table::new(ON, 4096);
+    table.client(
+        &[
+            query("copy"),
+            frame(b'd', b"x\n"),
+            frame(b'c', b""),
+            query("q"),
+        ]
+        .concat(),
+    );
+    table.server(&[frame(b'G', b"\0\0\0"), done("COPY 1"), ready(b'I')].concat());
+    assert!(!table.server.is_at_rest());
+    table.server(&[done("Q"), ready(b'I')].concat());
+    assert!(table.server.is_at_rest());
+}
+
+#[test]
+fn a_failed_copy_leaves_a_sync_in_question_and_a_probe_answers_it() {
+    for answered in [false, true] {
+        let mut table = Table::new(ON, 4096);
+        table.client(&[parse("", "copy"), bind(""), execute(), sync()].concat());
+        table.server(&[frame(b'1', b""), frame(b'2', b""), frame(b'G', b"\0\0\0")].concat());
+        table.client(&[frame(b'd', b"x\n"), frame(b'c', b""), sync()].concat());
+        table.server(&error("bad copy"));
+        table.server(&ready(b'I'));
+        assert!(
+            !table.server.is_at_rest(),
+            "one more ReadyForQuery may come"
+        );
+        assert!(table.server.needs_probe());
+        probe(&mut table.server, &mut table.sent);
+        assert_eq!(table.sent.split().to_vec(), query(""));
+        if answered {
+            assert_eq!(
+                table.server(&ready(b'I')),
+                ready(b'I'),
+                "the client's, so it gets it"
+            );
+        }
+        assert_eq!(table.server(&[frame(b'I', b""), ready(b'I')].concat()), b"");
+        assert!(table.server.is_at_rest());
+    }
+}
+
+#[test]
+fn late_copy_data_without_a_server_is_dropped() {
+    let mut table = Table::new(ON, 3);
+    table.linked = false;
+    assert!(
+        table
+            .client(&[frame(b'd', b"late\n"), frame(b'f', b"why\0")].concat())
+            .is_empty()
+    );
+    assert!(table.client(&frame(b'H', b"")).is_empty());
+    assert!(table.told().is_empty());
+}
+
+#[test]
+fn setup_is_swallowed_and_the_servers_spelling_reaches_the_client() {
+    for step in STEPS {
+        let mut table = Table::new(ON, step);
+        let mut params = ParamSet::new();
+        params.set("DateStyle", "iso");
+        table.client.params = Arc::new(params.clone());
+        let mut sent = BytesMut::new();
+        assert_eq!(
+            link(&mut table.client, &mut table.server, &mut sent),
+            Link::Setup
+        );
+        assert_eq!(sent.to_vec(), query("SET DateStyle='iso';"));
+        assert!(table.server.is_in_setup());
+        let reported = frame(b'S', b"DateStyle\0ISO, MDY\0");
+        let told = table.server(
+            &[
+                done("SET"),
+                reported.clone(),
+                frame(b'N', b"\0"),
+                ready(b'I'),
+            ]
+            .concat(),
+        );
+        assert_eq!(told, reported, "the client believed 'iso'");
+        assert!(Arc::ptr_eq(&table.client.params, &table.server.params));
+        let mut sent = BytesMut::new();
+        assert_eq!(
+            link(&mut table.client, &mut table.server, &mut sent),
+            Link::Ready
+        );
+    }
+}
+
+#[test]
+fn a_refused_setup_is_an_error_and_not_the_clients_reply() {
+    let mut table = Table::new(ON, 4096);
+    let mut params = ParamSet::new();
+    params.set("TimeZone", "nowhere");
+    table.client.params = Arc::new(params);
+    let mut sent = BytesMut::new();
+    link(&mut table.client, &mut table.server, &mut sent);
+    assert_eq!(
+        table.try_server(&error("invalid value")),
+        Err(OutOfSync::SetupRefused)
+    );
+    assert!(table.told().is_empty());
+}
+
+#[test]
+fn a_changed_parameter_follows_both_sides() {
+    let mut table = Table::new(ON, 4096);
+    table.client(&query("set timezone = 'GMT'"));
+    let answer = [done("SET"), frame(b'S', b"TimeZone\0GMT\0"), ready(b'I')].concat();
+    assert_eq!(table.server(&answer), answer);
+    assert_eq!(table.client.params.value("timezone"), Some("GMT"));
+    assert!(Arc::ptr_eq(&table.client.params, &table.server.params));
+}
+
+#[test]
+fn replies_that_nobody_asked_for_are_errors() {
+    for tag in [
+        b'1', b'2', b'3', b'T', b'D', b'C', b'Z', b'K', b'R', b'v', b'G', b'?',
+    ] {
+        let mut table = Table::new(ON, 4096);
+        let body: &[u8] = if tag == b'Z' { b"I" } else { b"" };
+        assert!(
+            table.try_server(&frame(tag, body)).is_err(),
+            "{}",
+            char::from(tag)
+        );
+    }
+    let mut table = Table::new(ON, 4096);
+    table.client(&[parse("", "x"), sync()].concat());
+    assert!(
+        table.try_server(&frame(b'2', b"")).is_err(),
+        "a BindComplete for a Parse"
+    );
+}
+
+#[test]
+fn an_error_out_of_the_blue_reaches_the_client_and_the_server_is_not_used_again() {
+    let mut table = Table::new(ON, 4096);
+    let bye = error("terminating connection due to administrator command");
+    assert_eq!(table.server(&bye), bye);
+    assert!(!table.server.is_at_rest());
+    assert!(table.server.doubt().is_some());
+}
+
+#[test]
+fn malformed_frames_of_a_client_are_refused() {
+    let long = [&[b'Q'][..], &u32::MAX.to_be_bytes()].concat();
+    let short = [&[b'Q'][..], &3u32.to_be_bytes()].concat();
+    let cases: [(&str, Vec<u8>); 9] = [
+        ("length over 2^31", long),
+        ("length under 4", short),
+        ("empty Parse", frame(b'P', b"")),
+        ("empty Bind", frame(b'B', b"")),
+        ("empty Describe", frame(b'D', b"")),
+        ("empty Close", frame(b'C', b"")),
+        ("Parse with a lying count", frame(b'P', b"a\0q\0\x7f\xff")),
+        ("Bind without terminator", frame(b'B', b"abc")),
+        ("a password", frame(b'p', b"x\0")),
+    ];
+    for (what, bytes) in cases {
+        let mut table = Table::new(ON, 4096);
+        table.client_input.put_slice(&bytes);
+        let outcome = from_client(
+            &mut table.client,
+            Some(&mut table.server),
+            ClientBytes {
+                input: &mut table.client_input,
+                to_server: &mut table.sent,
+                to_client: &mut table.told,
+            },
+        );
+        assert!(outcome.is_err(), "{what}: {outcome:?}");
+    }
+}
+
+#[test]
+fn bytes_behind_a_frame_are_never_read_as_part_of_it() {
+    // An over-long Execute that hides a Query: the frame's own length decides.
+    let mut table = Table::new(Tracking::Off, 4096);
+    let hidden = query("delete from t");
+    let smuggle = frame(b'E', &[b"\0\0\0\0\0".as_slice(), &hidden].concat());
+    assert_eq!(table.client(&smuggle), smuggle, "forwarded as one frame");
+    assert_eq!(table.server.owed().len(), 1);
+}
