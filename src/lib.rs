@@ -3,6 +3,8 @@
 //! `ARCHITECTURE.md` at the root of the repository is the map: the words, the life of a connection,
 //! the layers (imports point down only) and the invariants.
 
+pub mod client;
 pub mod ids;
+pub mod net;
 pub mod protocol;
 pub mod session;

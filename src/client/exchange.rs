@@ -1,0 +1,170 @@
+//! Moves bytes between a client and the server that is lent to it, until it can go back.
+//!
+//! Thin: `session` decides what every byte means. Both directions run at once, and each direction
+//! reads only when what it read before has been written: a peer that does not read is never answered
+//! with memory. Invariant: no byte read from a socket is lost when the exchange stops.
+
+use std::io;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::net::buffers::Size;
+use crate::net::flow::{Fill, Progress, Side, fill, flush, release};
+use crate::session::client_state::{ClientError, ClientState};
+use crate::session::from_client::{ClientBytes, FromClient, from_client};
+use crate::session::from_server::{from_server, probe};
+use crate::session::server_state::{OutOfSync, ServerState};
+
+/// Why an exchange stops.
+#[derive(Debug)]
+pub enum Stop {
+    /// The server owes nothing and nothing is open: outside a transaction.
+    Rest,
+    /// The client said goodbye or closed its connection.
+    ClientGone,
+    /// The client's connection broke.
+    ClientBroken(io::Error),
+    /// The client broke the protocol.
+    ClientFault(ClientError),
+    /// The server closed its connection; what it said before has been passed on.
+    ServerGone,
+    /// The server's connection broke.
+    ServerBroken(io::Error),
+    /// The server's replies do not fit.
+    ServerFault(OutOfSync),
+}
+
+/// What the caller does when the server is at rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtRest {
+    /// Stop, so that the connection can go back.
+    Stop,
+    /// Go on (session pooling).
+    GoOn,
+}
+
+/// A client and its server for the time of one lease.
+#[derive(Debug)]
+pub struct Exchange<'a, C, S> {
+    /// The client's conversation.
+    pub client: &'a mut ClientState,
+    /// The client's socket.
+    pub client_side: Side<'a, C>,
+    /// The server's conversation.
+    pub server: &'a mut ServerState,
+    /// The server's socket.
+    pub server_side: Side<'a, S>,
+    /// What to do at rest.
+    pub at_rest: AtRest,
+    /// Bytes received from the client and from the server since the exchange began.
+    pub received: (u64, u64),
+}
+
+impl<C, S> Exchange<'_, C, S>
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    /// Goes on until there is a reason to stop or nothing to do.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Stop> {
+        loop {
+            let mut progress = Progress::None;
+            for step in [Self::server_to_client, Self::client_to_server] {
+                match step(self, cx) {
+                    Ok(Progress::Made) => progress = Progress::Made,
+                    Ok(Progress::None) => {}
+                    Err(stop) => return Poll::Ready(stop),
+                }
+            }
+            if self.server.needs_probe() && self.client.is_between_frames() {
+                probe(self.server, &mut self.server_side.output.bytes);
+                progress = Progress::Made;
+            }
+            if self.may_stop() {
+                return Poll::Ready(Stop::Rest);
+            }
+            if progress == Progress::None {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// At rest, and no part of a frame is on its way in either direction.
+    fn may_stop(&self) -> bool {
+        self.at_rest == AtRest::Stop
+            && self.server.is_at_rest()
+            && !self.client.is_mid_forward()
+            && self.server_side.output.is_empty()
+            && self.server_side.input.is_empty()
+    }
+
+    fn server_to_client(&mut self, cx: &mut Context<'_>) -> Result<Progress, Stop> {
+        let mut progress = flush(&mut self.client_side, cx).map_err(Stop::ClientBroken)?;
+        if !self.client_side.output.is_empty() {
+            return Ok(progress);
+        }
+        match fill(&mut self.server_side, Size::Large, cx) {
+            Fill::Pending => return Ok(progress),
+            Fill::Closed => return Err(Stop::ServerGone),
+            Fill::Broken(error) => return Err(Stop::ServerBroken(error)),
+            Fill::Read(count) => self.received.1 += count,
+        }
+        progress = Progress::Made;
+        let side = &mut self.server_side;
+        let outcome = from_server(
+            self.client,
+            self.server,
+            side.input,
+            &mut self.client_side.output.bytes,
+        );
+        release(side.input);
+        // What came before the fault is the client's all the same.
+        flush(&mut self.client_side, cx).map_err(Stop::ClientBroken)?;
+        outcome.map_err(Stop::ServerFault)?;
+        Ok(progress)
+    }
+
+    fn client_to_server(&mut self, cx: &mut Context<'_>) -> Result<Progress, Stop> {
+        let mut progress = flush(&mut self.server_side, cx).map_err(Stop::ServerBroken)?;
+        if !self.server_side.output.is_empty() || self.server.is_in_setup() {
+            return Ok(progress);
+        }
+        if self.pass_on_input()? == Progress::Made {
+            progress = Progress::Made;
+        } else {
+            match fill(&mut self.client_side, Size::Small, cx) {
+                Fill::Pending => return Ok(progress),
+                Fill::Closed => return Err(Stop::ClientGone),
+                Fill::Broken(error) => return Err(Stop::ClientBroken(error)),
+                Fill::Read(count) => self.received.0 += count,
+            }
+            progress = Progress::Made;
+            self.pass_on_input()?;
+        }
+        flush(&mut self.server_side, cx).map_err(Stop::ServerBroken)?;
+        Ok(progress)
+    }
+
+    /// Deals with what the client has sent already.
+    fn pass_on_input(&mut self) -> Result<Progress, Stop> {
+        let before = self.client_side.input.len();
+        if before == 0 {
+            return Ok(Progress::None);
+        }
+        let bytes = ClientBytes {
+            input: self.client_side.input,
+            to_server: &mut self.server_side.output.bytes,
+            to_client: &mut self.client_side.output.bytes,
+        };
+        let outcome = from_client(self.client, Some(self.server), bytes);
+        let changed = self.client_side.input.len() != before;
+        release(self.client_side.input);
+        match outcome {
+            Ok(FromClient::Terminated) => Err(Stop::ClientGone),
+            Ok(FromClient::Drained | FromClient::NeedServer) if changed => Ok(Progress::Made),
+            Ok(FromClient::Drained | FromClient::NeedServer) => Ok(Progress::None),
+            Err(fault) => Err(Stop::ClientFault(fault)),
+        }
+    }
+}

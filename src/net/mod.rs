@@ -1,0 +1,3 @@
+//! Sockets, TLS and buffers.
+pub mod buffers;
+pub mod flow;
