@@ -1,0 +1,171 @@
+//! Sans-IO. When a client's query and transaction began, for statistics and timeouts.
+
+use std::time::{Duration, Instant};
+
+/// What a server is doing for its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activity {
+    /// It owes replies.
+    Busy,
+    /// It waits for the client inside a transaction.
+    IdleInTransaction,
+    /// It waits for the client outside one.
+    Idle,
+}
+
+/// Limits on how long things may take; `None` is no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timeouts {
+    /// `query_timeout`.
+    pub query: Option<Duration>,
+    /// `idle_transaction_timeout`.
+    pub idle_transaction: Option<Duration>,
+    /// `transaction_timeout`.
+    pub transaction: Option<Duration>,
+    /// `client_idle_timeout`.
+    pub client_idle: Option<Duration>,
+}
+
+/// Which limit was passed. `Display` is the text of the client's error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Overdue {
+    /// `query_timeout`.
+    #[error("query timeout")]
+    Query,
+    /// `idle_transaction_timeout`.
+    #[error("idle transaction timeout")]
+    IdleTransaction,
+    /// `transaction_timeout`.
+    #[error("transaction timeout")]
+    Transaction,
+    /// `client_idle_timeout`.
+    #[error("client_idle_timeout")]
+    ClientIdle,
+}
+
+/// Time spent, in microseconds, since it was last taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// In queries.
+    pub query_us: u64,
+    /// In transactions.
+    pub transaction_us: u64,
+}
+
+/// The clocks of one client while it has a server.
+#[derive(Debug)]
+pub struct Timing {
+    activity: Activity,
+    changed: Instant,
+    transaction_began: Option<Instant>,
+    spent: Spent,
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+impl Timing {
+    /// A client that got its server now.
+    pub fn new(now: Instant) -> Self {
+        Self {
+            activity: Activity::Idle,
+            changed: now,
+            transaction_began: None,
+            spent: Spent::default(),
+        }
+    }
+
+    /// What the server was doing when last seen.
+    pub fn activity(&self) -> Activity {
+        self.activity
+    }
+
+    /// The server does something else now.
+    pub fn change(&mut self, activity: Activity, now: Instant) {
+        if activity == self.activity {
+            return;
+        }
+        if self.activity == Activity::Busy {
+            self.spent.query_us += micros(now.saturating_duration_since(self.changed));
+        }
+        match (activity, self.transaction_began) {
+            (Activity::Idle, Some(began)) => {
+                self.spent.transaction_us += micros(now.saturating_duration_since(began));
+                self.transaction_began = None;
+            }
+            (Activity::Busy | Activity::IdleInTransaction, None) => {
+                self.transaction_began = Some(now);
+            }
+            (Activity::Idle, None) | (Activity::Busy | Activity::IdleInTransaction, Some(_)) => {}
+        }
+        self.activity = activity;
+        self.changed = now;
+    }
+
+    /// Takes what has been counted.
+    pub fn take_spent(&mut self) -> Spent {
+        std::mem::take(&mut self.spent)
+    }
+
+    /// The next limit that will be passed if nothing happens.
+    pub fn deadline(&self, limits: &Timeouts) -> Option<(Instant, Overdue)> {
+        let whole = self
+            .transaction_began
+            .and_then(|began| Some((began + limits.transaction?, Overdue::Transaction)));
+        let part = match self.activity {
+            Activity::Busy => limits.query.map(|limit| (self.changed + limit, Overdue::Query)),
+            Activity::IdleInTransaction => limits
+                .idle_transaction
+                .map(|limit| (self.changed + limit, Overdue::IdleTransaction)),
+            Activity::Idle => {
+                limits.client_idle.map(|limit| (self.changed + limit, Overdue::ClientIdle))
+            }
+        };
+        [whole, part].into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn start() -> Instant {
+        tokio::time::Instant::now().into_std()
+    }
+
+    #[test]
+    fn queries_and_transactions_are_measured_apart() {
+        let t0 = start();
+        let mut timing = Timing::new(t0);
+        timing.change(Activity::Busy, t0);
+        timing.change(Activity::IdleInTransaction, t0 + SECOND);
+        timing.change(Activity::Busy, t0 + 3 * SECOND);
+        timing.change(Activity::Idle, t0 + 4 * SECOND);
+        let spent = timing.take_spent();
+        assert_eq!(spent, Spent { query_us: 2_000_000, transaction_us: 4_000_000 });
+        assert_eq!(timing.take_spent(), Spent::default());
+    }
+
+    #[test]
+    fn the_limit_that_comes_first_counts() {
+        let t0 = start();
+        let limits = Timeouts {
+            query: Some(5 * SECOND),
+            idle_transaction: Some(2 * SECOND),
+            transaction: Some(6 * SECOND),
+            client_idle: Some(9 * SECOND),
+        };
+        let mut timing = Timing::new(t0);
+        assert_eq!(timing.deadline(&limits), Some((t0 + 9 * SECOND, Overdue::ClientIdle)));
+        timing.change(Activity::Busy, t0);
+        assert_eq!(timing.deadline(&limits), Some((t0 + 5 * SECOND, Overdue::Query)));
+        timing.change(Activity::IdleInTransaction, t0 + 3 * SECOND);
+        assert_eq!(timing.deadline(&limits), Some((t0 + 5 * SECOND, Overdue::IdleTransaction)));
+        timing.change(Activity::Busy, t0 + 4 * SECOND);
+        assert_eq!(timing.deadline(&limits), Some((t0 + 6 * SECOND, Overdue::Transaction)));
+        assert_eq!(timing.deadline(&Timeouts::default()), None);
+    }
+}

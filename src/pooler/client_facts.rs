@@ -1,0 +1,124 @@
+//! What others may know about one client: the console, a cancel request, an administrator's order.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+
+use super::control::Control;
+use crate::ids::ConnId;
+use crate::pool::SlotId;
+use crate::protocol::startup::Replication;
+use crate::server::facts::ServerFacts;
+
+/// Where a client is in its life (`SHOW CLIENTS`, column `state`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Logging in.
+    Login,
+    /// Logged in, without a server.
+    Idle,
+    /// In a pool's queue.
+    Waiting,
+    /// With a server.
+    Active,
+}
+
+const PHASES: [Phase; 4] = [Phase::Login, Phase::Idle, Phase::Waiting, Phase::Active];
+
+/// The server that a client has, as far as a cancel request needs it.
+#[derive(Debug, Clone)]
+pub struct Linked {
+    /// Its place in the pool.
+    pub slot: SlotId,
+    /// Its facts.
+    pub server: Arc<ServerFacts>,
+}
+
+/// Facts that stay as they are, and what its task keeps up to date.
+pub struct ClientFacts {
+    /// What it was let in as.
+    pub card: ClientCard,
+    /// Orders from outside.
+    pub control: Control,
+    phase: AtomicU8,
+    link: Mutex<Option<Linked>>,
+    /// When it last sent a request, in microseconds since the process began.
+    pub request_us: AtomicU64,
+    /// When it began to wait, in microseconds since the process began.
+    pub wait_us: AtomicU64,
+    /// Statements that it has prepared.
+    pub prepared: AtomicUsize,
+}
+
+/// What is known of a client when it is let in.
+#[derive(Debug, Clone)]
+pub struct ClientCard {
+    /// Its number (`SHOW CLIENTS`, column `id`).
+    pub id: ConnId,
+    /// Database that it asked for.
+    pub database: Arc<str>,
+    /// User that it logged in as.
+    pub user: Arc<str>,
+    /// User of its pool: the forced user, or its own.
+    pub pool_user: Arc<str>,
+    /// Peer as the log prints it.
+    pub peer: String,
+    /// Host part of the peer for the console.
+    pub peer_host: String,
+    /// Port of the peer; 0 where unknown.
+    pub peer_port: u16,
+    /// Process id of the peer on a unix socket.
+    pub peer_pid: Option<i32>,
+    /// Local address of a TCP connection.
+    pub local: Option<SocketAddr>,
+    /// When it connected.
+    pub connected_at: SystemTime,
+    /// TLS version and cipher, empty without TLS.
+    pub tls: String,
+    /// `application_name` at login.
+    pub application_name: String,
+    /// Kind of connection.
+    pub replication: Replication,
+}
+
+impl ClientFacts {
+    /// Facts of a client that is logging in.
+    pub fn new(card: ClientCard) -> Self {
+        Self {
+            card,
+            control: Control::default(),
+            phase: AtomicU8::new(0),
+            link: Mutex::default(),
+            request_us: AtomicU64::new(0),
+            wait_us: AtomicU64::new(0),
+            prepared: AtomicUsize::new(0),
+        }
+    }
+
+    /// Where it is in its life.
+    pub fn phase(&self) -> Phase {
+        let number = usize::from(self.phase.load(Ordering::Relaxed));
+        PHASES.get(number).copied().unwrap_or(Phase::Login)
+    }
+
+    /// It has come to another part of its life.
+    pub fn enter(&self, phase: Phase) {
+        let number = PHASES.iter().position(|known| *known == phase).unwrap_or_default();
+        self.phase.store(u8::try_from(number).expect("there are few phases"), Ordering::Relaxed);
+    }
+
+    /// Does something with its server, which cannot change meanwhile.
+    pub fn with_link<R>(&self, f: impl FnOnce(&mut Option<Linked>) -> R) -> R {
+        f(&mut self.link.lock().expect("nothing panics under this lock"))
+    }
+}
+
+impl fmt::Debug for ClientFacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientFacts")
+            .field("card", &self.card)
+            .finish_non_exhaustive()
+    }
+}
