@@ -4,7 +4,9 @@
 //! the layers (imports point down only) and the invariants.
 
 pub mod client;
+pub mod auth;
 pub mod ids;
 pub mod net;
 pub mod protocol;
+pub mod server;
 pub mod session;

@@ -1,0 +1,266 @@
+//! Sans-IO. The server's side of SCRAM-SHA-256: pgweir checks a client.
+//!
+//! Users that cannot pass (unknown ones, md5 secrets, empty passwords) get an exchange of the same
+//! shape and fail at its end. It runs no PBKDF2, like that of users with a verifier or with cached
+//! keys; only the very first login of a user with a plain password takes longer.
+
+use std::num::NonZeroU32;
+
+use super::keys::{KeyRequest, ProcessKey, ScramKeys};
+use super::message::{Attributes, check_nonce, decode_key, encode};
+use super::{ITERATIONS_MAX, Malformed, NONCE_RANDOM_BYTES, ScramError};
+use crate::auth::key::Key32;
+use crate::auth::secret::{Password, Secret, Verifier};
+
+/// What a client's proof is checked against.
+#[derive(Debug)]
+enum Basis {
+    /// Keys of a verifier.
+    Verifier {
+        stored_key: Key32,
+        server_key: Key32,
+    },
+    /// A plain password, whose keys are still to be made.
+    Plain(Password),
+    /// Made-up keys: whatever the client sends, it fails.
+    Nobody {
+        stored_key: Key32,
+        server_key: Key32,
+    },
+}
+
+/// Waits for client-first.
+#[derive(Debug)]
+pub struct ServerStart {
+    basis: Basis,
+    salt: Box<[u8]>,
+    iterations: NonZeroU32,
+    nonce: [u8; NONCE_RANDOM_BYTES],
+}
+
+/// Waits for client-final.
+#[derive(Debug)]
+pub struct AwaitClientFinal {
+    basis: Basis,
+    salt: Box<[u8]>,
+    iterations: NonZeroU32,
+    /// client-first without its header.
+    client_first_bare: Vec<u8>,
+    server_first: Vec<u8>,
+    /// Both nonces, as client-final must repeat them.
+    nonce: Vec<u8>,
+    binding: Binding,
+}
+
+/// What the client says about channel binding.
+#[derive(Debug, Clone, Copy)]
+enum Binding {
+    /// `n`: the client cannot do it.
+    No,
+    /// `y`: the client could, but was not offered it.
+    NotOffered,
+}
+
+impl Binding {
+    /// Base64 of the header, which client-final must repeat in `c`.
+    fn repeated(self) -> &'static [u8] {
+        match self {
+            Self::No => b"biws",
+            Self::NotOffered => b"eSws",
+        }
+    }
+}
+
+/// Waits for the keys of the stored password; the client has sent everything.
+#[derive(Debug)]
+pub struct AwaitServerKeys {
+    proof: Proof,
+}
+
+/// A client's proof and what it was computed over.
+#[derive(Debug)]
+struct Proof {
+    sent: Key32,
+    auth_message: Vec<u8>,
+}
+
+/// The client knows the secret.
+#[derive(Debug)]
+pub struct Verified {
+    /// server-final, to be sent with `AuthenticationSASLFinal`.
+    pub message: Vec<u8>,
+    /// The user's keys, for logging in to a server with the same verifier.
+    pub keys: ScramKeys,
+}
+
+/// What follows client-final.
+#[derive(Debug)]
+pub enum ServerOutcome {
+    /// The exchange is over and the client is who it says.
+    Verified(Verified),
+    /// The proof can be checked when the keys of the stored password are there.
+    NeedKeys {
+        /// What to derive.
+        request: KeyRequest,
+        /// Where to go on with the keys.
+        next: AwaitServerKeys,
+    },
+}
+
+impl ServerStart {
+    /// Prepares the exchange with `user`. `secret` is `None` for an unknown user; `iterations` is the
+    /// setting `scram_iterations` (capped at [`ITERATIONS_MAX`]), used where the secret has none.
+    pub fn new(
+        user: &[u8],
+        secret: Option<&Secret>,
+        nonce: [u8; NONCE_RANDOM_BYTES],
+        process: &ProcessKey,
+        iterations: NonZeroU32,
+    ) -> Self {
+        let basis = match secret {
+            Some(Secret::Scram(verifier)) => return Self::with_verifier(verifier, nonce),
+            Some(Secret::Plain(password)) if !password.is_empty() => Basis::Plain(password.clone()),
+            Some(Secret::Plain(_) | Secret::Md5(_)) | None => {
+                let keys = process.mock_keys(user);
+                Basis::Nobody {
+                    stored_key: keys.stored_key(),
+                    server_key: keys.server_key,
+                }
+            }
+        };
+        Self {
+            basis,
+            salt: process.salt(user).into(),
+            iterations: iterations.min(ITERATIONS_MAX),
+            nonce,
+        }
+    }
+
+    fn with_verifier(verifier: &Verifier, nonce: [u8; NONCE_RANDOM_BYTES]) -> Self {
+        Self {
+            basis: Basis::Verifier {
+                stored_key: verifier.stored_key,
+                server_key: verifier.server_key,
+            },
+            salt: verifier.salt.clone(),
+            iterations: verifier.iterations,
+            nonce,
+        }
+    }
+
+    /// Reads client-first; gives server-first to send.
+    pub fn client_first(self, message: &[u8]) -> Result<(Vec<u8>, AwaitClientFinal), ScramError> {
+        let mut fields = Attributes::new(message)?;
+        let binding = match fields.field() {
+            Some(b"n") => Binding::No,
+            Some(b"y") => Binding::NotOffered,
+            Some([b'p', b'=', ..]) => return Err(ScramError::ChannelBinding),
+            _ => return Err(Malformed::Header.into()),
+        };
+        match fields.field() {
+            Some(b"") => {}
+            Some([b'a', b'=', ..]) => return Err(ScramError::AuthorizationIdentity),
+            _ => return Err(Malformed::Header.into()),
+        }
+        let client_first_bare = fields.rest().to_vec();
+        // PostgreSQL ignores this name too: the user is the one of the startup packet.
+        fields.value('n')?;
+        let client_nonce = check_nonce(fields.value('r')?)?;
+        while !fields.at_end() {
+            fields.any()?; // optional extensions, of which none is known
+        }
+        let mut nonce = client_nonce.to_vec();
+        nonce.extend_from_slice(encode(&self.nonce).as_bytes());
+        let mut server_first = b"r=".to_vec();
+        server_first.extend_from_slice(&nonce);
+        let salt = encode(&self.salt);
+        server_first.extend_from_slice(format!(",s={salt},i={}", self.iterations).as_bytes());
+        let next = AwaitClientFinal {
+            basis: self.basis,
+            salt: self.salt,
+            iterations: self.iterations,
+            client_first_bare,
+            server_first: server_first.clone(),
+            nonce,
+            binding,
+        };
+        Ok((server_first, next))
+    }
+}
+
+impl AwaitClientFinal {
+    /// Reads client-final and checks its proof, or asks for the keys to check it with.
+    pub fn client_final(self, message: &[u8]) -> Result<ServerOutcome, ScramError> {
+        let proof = self.read(message)?;
+        match self.basis {
+            Basis::Verifier {
+                stored_key,
+                server_key,
+            } => proof
+                .check(stored_key, server_key)
+                .map(ServerOutcome::Verified),
+            Basis::Nobody {
+                stored_key,
+                server_key,
+            } => {
+                // Same work as for a verifier; the outcome is known beforehand.
+                let _verdict = proof.check(stored_key, server_key);
+                Err(ScramError::WrongProof)
+            }
+            Basis::Plain(password) => {
+                let request = KeyRequest::new(password, &self.salt, self.iterations)
+                    .ok_or(ScramError::TooManyIterations)?;
+                let next = AwaitServerKeys { proof };
+                Ok(ServerOutcome::NeedKeys { request, next })
+            }
+        }
+    }
+
+    fn read(&self, message: &[u8]) -> Result<Proof, ScramError> {
+        let mut fields = Attributes::new(message)?;
+        if fields.value('c')? != self.binding.repeated() {
+            return Err(ScramError::BindingMismatch);
+        }
+        if fields.value('r')? != self.nonce {
+            return Err(ScramError::Nonce);
+        }
+        let (sent, without_proof) = loop {
+            let without_proof = fields.consumed();
+            match fields.any() {
+                Ok(('p', value)) => break (decode_key(value, Malformed::Proof)?, without_proof),
+                Ok(_) => {} // optional extension
+                Err(_) => return Err(Malformed::Expected('p').into()),
+            }
+        };
+        fields.finish()?;
+        let parts: [&[u8]; 3] = [&self.client_first_bare, &self.server_first, without_proof];
+        let auth_message = parts.join(&b',');
+        Ok(Proof { sent, auth_message })
+    }
+}
+
+impl AwaitServerKeys {
+    /// Checks the proof with the keys that [`KeyRequest::derive`] gave.
+    pub fn keys(self, keys: &ScramKeys) -> Result<Verified, ScramError> {
+        self.proof.check(keys.stored_key(), keys.server_key)
+    }
+}
+
+impl Proof {
+    /// Wins the client's key from its proof and compares its hash (RFC 5802, section 3).
+    fn check(&self, stored_key: Key32, server_key: Key32) -> Result<Verified, ScramError> {
+        let client_signature = stored_key.sign(&[&self.auth_message]);
+        let client_key = self.sent.xor(&client_signature);
+        if !client_key.hashed().matches(&stored_key) {
+            return Err(ScramError::WrongProof);
+        }
+        let signature = encode(server_key.sign(&[&self.auth_message]).as_bytes());
+        Ok(Verified {
+            message: format!("v={signature}").into_bytes(),
+            keys: ScramKeys {
+                client_key,
+                server_key,
+            },
+        })
+    }
+}

@@ -1,0 +1,3 @@
+//! One connection to `PostgreSQL`: getting it ready for a pool.
+
+pub mod login;
