@@ -4,4 +4,5 @@
 //! the layers (imports point down only) and the invariants.
 
 pub mod ids;
+pub mod pool;
 pub mod protocol;
