@@ -7,6 +7,7 @@ pub mod client;
 pub mod auth;
 pub mod ids;
 pub mod net;
+pub mod pool;
 pub mod protocol;
 pub mod server;
 pub mod session;

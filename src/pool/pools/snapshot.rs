@@ -1,0 +1,143 @@
+//! Sans-IO. What the console shows of the pools, and whether the books are in order.
+
+use std::time::{Duration, Instant};
+
+use super::{Gate, Pools, Quota};
+use crate::pool::action::Pooled;
+use crate::pool::key::{DatabaseId, PoolId, PoolKey, Scope};
+
+/// One row of SHOW POOLS, without the columns that count clients which do not wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolSnapshot {
+    /// The pool.
+    pub pool: PoolId,
+    /// Its database and user.
+    pub key: PoolKey,
+    /// Clients that wait for a connection.
+    pub cl_waiting: usize,
+    /// Connections lent to clients.
+    pub sv_active: usize,
+    /// Cancel requests under way.
+    pub sv_active_cancel: usize,
+    /// Connections that a cancel request is under way to.
+    pub sv_being_canceled: usize,
+    /// Idle connections that can be used at once.
+    pub sv_idle: usize,
+    /// Idle connections that are checked before use (`server_check_delay`).
+    pub sv_used: usize,
+    /// Connections that run a check or reset query.
+    pub sv_tested: usize,
+    /// Connections being opened.
+    pub sv_login: usize,
+    /// Age of the oldest waiter; zero without waiters.
+    pub maxwait: Duration,
+}
+
+/// What SHOW DATABASES and SHOW STATE ask.
+impl<C: Pooled, W: Clone> Pools<C, W> {
+    /// One row for each pool, sorted by database and user.
+    pub fn snapshot(&self, now: Instant) -> Vec<PoolSnapshot> {
+        let rows = self.pools.iter().map(|(key, slots)| {
+            let census = slots.census(now);
+            let since = slots.waiting.oldest_since();
+            PoolSnapshot {
+                pool: PoolId(key),
+                key: slots.key.clone(),
+                cl_waiting: slots.waiting.len(),
+                sv_active: census.active,
+                sv_active_cancel: slots.cancels,
+                sv_being_canceled: census.being_canceled,
+                sv_idle: census.idle,
+                sv_used: census.used,
+                sv_tested: census.tested,
+                sv_login: slots.opening,
+                maxwait: since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since)),
+            }
+        });
+        let mut rows: Vec<_> = rows.collect();
+        rows.sort_by(|one, other| (&one.key, one.pool).cmp(&(&other.key, other.pool)));
+        rows
+    }
+
+    /// Connections of a database that exist or are being opened (`current_connections`).
+    pub fn database_connections(&self, id: DatabaseId) -> usize {
+        let found = self.databases.get(id.0);
+        found.map_or(0, |database| database.quota.connections)
+    }
+
+    /// Connections of a server user that exist or are being opened (`current_connections`).
+    pub fn user_connections(&self, name: &str) -> usize {
+        let id = self.user_ids.get(name);
+        let found = id.and_then(|id| self.users.get(id.0));
+        found.map_or(0, |user| user.quota.connections)
+    }
+
+    /// Whether PAUSE of all databases is in force (SHOW STATE).
+    pub fn is_all_paused(&self) -> bool {
+        self.mode != Gate::Open
+    }
+
+    /// Panics unless the books are in order; for tests and debug runs.
+    ///
+    /// That limits are kept is not a property of one moment (a limit may be lowered under lent
+    /// connections); what is checked is that nothing above a limit is idle.
+    pub fn check_invariants(&self) {
+        for (key, slots) in self.pools.iter() {
+            slots.check_invariants();
+            let name = &slots.key;
+            let idle = slots.idle_len();
+            assert!(
+                idle == 0 || slots.waiting.is_empty(),
+                "{name}: idle under a waiter"
+            );
+            assert!(
+                idle == 0 || slots.live() <= slots.limits.ceiling(),
+                "{name}: over size"
+            );
+            if self.gate(slots) != Gate::Open {
+                assert_eq!(idle, 0, "{name}: idle behind a closed gate");
+            }
+            let listed = self.blocked.contains(&PoolId(key));
+            assert_eq!(slots.blocked, listed, "{name}: the list of blocked pools");
+            assert!(
+                !slots.is_empty() || slots.empty_since.is_some(),
+                "{name}: empty, no clock"
+            );
+            assert!(
+                slots.size() == 0 || slots.empty_since.is_none(),
+                "{name}: used, clock runs"
+            );
+            let announced = self.announced;
+            let due = slots.due;
+            assert!(
+                due.is_none() || announced <= due && announced.is_some(),
+                "{name}: no tick"
+            );
+        }
+        for (_, database) in self.databases.iter() {
+            self.check_quota(&database.quota, &database.name);
+        }
+        for (_, user) in self.users.iter() {
+            self.check_quota(&user.quota, &user.name);
+        }
+        assert_eq!(
+            self.is_drained(Scope::All),
+            self.pools.iter().all(|(_, s)| s.size() == 0)
+        );
+    }
+
+    fn check_quota(&self, quota: &Quota, name: &str) {
+        let pools = quota.pools.iter();
+        let pools = pools.map(|pool| self.pools.get(pool.0).expect("a listed pool exists"));
+        let (sizes, idle): (Vec<_>, Vec<_>) =
+            pools.map(|slots| (slots.size(), slots.idle_len())).unzip();
+        assert_eq!(
+            sizes.iter().sum::<usize>(),
+            quota.connections,
+            "{name}: connections"
+        );
+        if quota.is_over() {
+            assert_eq!(idle.iter().sum::<usize>(), 0, "{name}: idle over the limit");
+        }
+    }
+}
