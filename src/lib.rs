@@ -11,3 +11,6 @@ pub mod pool;
 pub mod protocol;
 pub mod server;
 pub mod session;
+pub mod process;
+pub mod protocol;
+pub mod telemetry;
