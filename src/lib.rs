@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod auth;
+pub mod demo;
 pub mod ids;
 pub mod net;
 pub mod pool;
