@@ -98,6 +98,9 @@ pub enum ValueError {
     /// Neither `auto` nor a number.
     #[error("expected auto or a whole number from 1 to {WORKERS_MAX}")]
     NotWorkers,
+    /// The admin console where a database is wanted.
+    #[error("expected a database other than the admin console")]
+    Console,
     /// A zero byte, which the protocol cannot carry.
     #[error("expected text without a zero byte or a line break")]
     NotOneLine,

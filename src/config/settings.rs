@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::choice::{
     AuthType, ErrorCodes, LogFormat, PoolMode, SslMode, SyslogFacility, TlsProtocols,
 };
-use super::kind::{Kind, ValueError, WORKERS_MAX};
+use super::kind::{Kind, ValueError};
 use super::setting::Reload::{Live, Restart};
 use super::setting::Status::{Built, NotBuilt, Obsolete};
 use super::setting::{Setting, settings};
@@ -325,7 +325,7 @@ mod tests {
                 "postgres",
             ]
             .into_iter()
-            .chain(["tlsv1.3", "local0"])
+            .chain(["tlsv1.3", "local0", "300"])
             .find(|raw| {
                 let mut settings = Settings::default();
                 settings.assign(setting.name, raw) == Some(Ok(()))
