@@ -6,6 +6,7 @@
 pub mod client;
 pub mod auth;
 pub mod demo;
+pub mod config;
 pub mod ids;
 pub mod net;
 pub mod pool;
