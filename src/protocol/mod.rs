@@ -6,9 +6,11 @@
 //! decoders panic on malformed frames and do not honour a frame's length.
 #![deny(clippy::indexing_slicing)]
 
+pub mod cancel_key;
 pub mod frame;
 pub mod reader;
 pub mod reply;
+pub mod startup;
 pub mod types;
 
 pub use frame::{FrameError, HEADER_LEN, Header, peek_header};
