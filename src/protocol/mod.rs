@@ -7,10 +7,12 @@
 #![deny(clippy::indexing_slicing)]
 
 pub mod backend;
+pub mod cancel_key;
 pub mod frame;
 pub mod frontend;
 pub mod reader;
 pub mod reply;
+pub mod startup;
 pub mod types;
 
 pub use frame::{FrameError, HEADER_LEN, Header, peek_header};
