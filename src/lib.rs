@@ -3,16 +3,16 @@
 //! `ARCHITECTURE.md` at the root of the repository is the map: the words, the life of a connection,
 //! the layers (imports point down only) and the invariants.
 
-pub mod client;
 pub mod auth;
-pub mod demo;
+pub mod client;
 pub mod config;
+pub mod demo;
 pub mod ids;
 pub mod net;
 pub mod pool;
+pub mod pooler;
+pub mod process;
 pub mod protocol;
 pub mod server;
 pub mod session;
-pub mod process;
-pub mod protocol;
 pub mod telemetry;

@@ -105,8 +105,14 @@ impl ClientFacts {
 
     /// It has come to another part of its life.
     pub fn enter(&self, phase: Phase) {
-        let number = PHASES.iter().position(|known| *known == phase).unwrap_or_default();
-        self.phase.store(u8::try_from(number).expect("there are few phases"), Ordering::Relaxed);
+        let number = PHASES
+            .iter()
+            .position(|known| *known == phase)
+            .unwrap_or_default();
+        self.phase.store(
+            u8::try_from(number).expect("there are few phases"),
+            Ordering::Relaxed,
+        );
     }
 
     /// Does something with its server, which cannot change meanwhile.

@@ -33,11 +33,20 @@ pub struct Control {
 impl Control {
     /// Tells the client to leave.
     pub fn order(&self, leave: Leave) {
-        let number = LEAVES.iter().position(|known| *known == leave).unwrap_or_default();
+        let number = LEAVES
+            .iter()
+            .position(|known| *known == leave)
+            .unwrap_or_default();
         let number = u8::try_from(number + 1).expect("there are few reasons");
-        let first = self.order.compare_exchange(0, number, Ordering::AcqRel, Ordering::Acquire);
+        let first = self
+            .order
+            .compare_exchange(0, number, Ordering::AcqRel, Ordering::Acquire);
         if first.is_ok() {
-            let waker = self.waker.lock().expect("nothing panics under this lock").take();
+            let waker = self
+                .waker
+                .lock()
+                .expect("nothing panics under this lock")
+                .take();
             if let Some(waker) = waker {
                 waker.wake();
             }

@@ -13,7 +13,9 @@ pub struct Directory<T> {
 
 impl<T> Default for Directory<T> {
     fn default() -> Self {
-        Self { entries: Mutex::default() }
+        Self {
+            entries: Mutex::default(),
+        }
     }
 }
 

@@ -50,6 +50,9 @@ impl ServerFacts {
 impl fmt::Debug for ServerFacts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Never the key: it cancels queries.
-        f.debug_struct("ServerFacts").field("id", &self.id).field("peer", &self.peer).finish()
+        f.debug_struct("ServerFacts")
+            .field("id", &self.id)
+            .field("peer", &self.peer)
+            .finish()
     }
 }

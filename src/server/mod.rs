@@ -1,3 +1,4 @@
 //! One connection to `PostgreSQL`: getting it ready for a pool.
 
+pub mod facts;
 pub mod login;

@@ -1,20 +1,19 @@
 //! Sans-IO. The conversation between one client and the server that is lent to it.
 //!
 //! Bytes in, bytes out: nothing here reads a socket. What the server owes is a queue, not a counter
-//! (`owed`); any surprise is an error, after which the connection is closed and never reused.
+//! (`owed`); any surprise is an error, after which the connection is closed and never reused. The two
+//! logins (`client_login`, `server_login`) are machines that consume their old state.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+pub mod client_login;
 pub mod client_state;
 pub mod from_client;
 pub mod from_server;
 pub mod owed;
 pub mod params;
 pub mod prepared;
+pub mod server_login;
 pub mod server_state;
 
 #[cfg(test)]
 mod tests;
-//! Sans-IO. Conversations with clients and servers: what may be said, and what follows from it.
-
-pub mod client_login;
-pub mod server_login;
