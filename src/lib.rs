@@ -4,4 +4,6 @@
 //! the layers (imports point down only) and the invariants.
 
 pub mod ids;
+pub mod net;
 pub mod protocol;
+pub mod server;

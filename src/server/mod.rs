@@ -1,0 +1,4 @@
+//! One connection to `PostgreSQL`: finding the host, connecting, cancelling.
+
+pub mod connect;
+pub mod dns;
