@@ -42,7 +42,9 @@ impl Outbox {
 /// Whether a step changed anything.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Progress {
+    /// Something was done.
     Made,
+    /// Nothing could be done now.
     None,
 }
 
@@ -83,9 +85,13 @@ pub fn flush<S: AsyncWrite + Unpin>(
 /// What one read gave.
 #[derive(Debug)]
 pub enum Fill {
+    /// Nothing to read now.
     Pending,
+    /// So many bytes.
     Read(u64),
+    /// The peer has closed its side.
     Closed,
+    /// The connection broke.
     Broken(io::Error),
 }
 

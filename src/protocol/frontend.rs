@@ -131,6 +131,22 @@ pub fn put_query(out: &mut BytesMut, sql: &str) {
     out.put_u8(0);
 }
 
+/// Writes a query with one text parameter on the unnamed statement and portal, up to `Sync`.
+pub fn put_lookup(out: &mut BytesMut, sql: &str, parameter: &str) {
+    put_header(out, b'P', sql.len() + 4);
+    out.put_u8(0);
+    out.put_slice(sql.as_bytes());
+    out.put_slice(b"\0\0\0");
+    put_header(out, b'B', parameter.len() + 12);
+    out.put_slice(b"\0\0\0\0\0\x01");
+    out.put_u32(u32::try_from(parameter.len()).expect("a user's name is short"));
+    out.put_slice(parameter.as_bytes());
+    out.put_slice(b"\0\0");
+    put_header(out, b'E', 5);
+    out.put_slice(b"\0\0\0\0\0");
+    put_header(out, b'S', 0);
+}
+
 /// Writes `Terminate`.
 pub fn put_terminate(out: &mut BytesMut) {
     put_header(out, b'X', 0);

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::SystemTime;
 
+use super::connect::Target;
 use crate::ids::ConnId;
+use crate::net::Peer;
+use crate::protocol::cancel_key;
 
 /// Facts that stay as they are, and a few numbers that its owner keeps up to date.
 pub struct ServerFacts {
@@ -15,8 +18,10 @@ pub struct ServerFacts {
     pub database: Arc<str>,
     /// User that logged in to the server.
     pub user: Arc<str>,
-    /// Address or socket of the server, as the log prints it.
-    pub peer: String,
+    /// The other end of the socket.
+    pub peer: Option<Peer>,
+    /// How it was reached, for a cancel request.
+    pub target: Target,
     /// Host part of the peer for the console.
     pub peer_host: String,
     /// Port of the peer, 0 where unknown.
@@ -38,6 +43,11 @@ pub struct ServerFacts {
 }
 
 impl ServerFacts {
+    /// Process id of the backend, 0 where the server gave none.
+    pub fn backend_pid(&self) -> i32 {
+        cancel_key::process_id(&self.key).unwrap_or_default()
+    }
+
     /// The client that has it.
     pub fn linked_client(&self) -> Option<ConnId> {
         match self.link.load(Ordering::Relaxed) {

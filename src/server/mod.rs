@@ -1,4 +1,9 @@
-//! One connection to `PostgreSQL`: getting it ready for a pool.
+//! One connection to `PostgreSQL`: finding the host, connecting, login, small errands, cancelling.
 
+pub mod conn;
+pub mod connect;
+pub mod dns;
+pub mod errand;
 pub mod facts;
 pub mod login;
+pub mod open;

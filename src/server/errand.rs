@@ -1,0 +1,146 @@
+//! Queries of our own on a server connection without a client: connect, check and reset queries, and
+//! the lookup of a user.
+//!
+//! The caller applies the time limit. On any error the connection must be closed.
+
+use std::io;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::conn::ServerConn;
+use crate::protocol::{
+    FrameError, HEADER_LEN, Header, ReadError, Reader, TransactionStatus, backend, frontend,
+    peek_header,
+};
+use crate::session::params::{is_settable, with_value};
+
+/// Longest reply to an errand, in bytes of one frame.
+const FRAME_MAX: usize = 1 << 20;
+
+/// Why an errand failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ErrandError {
+    /// The server answered with an error; its message.
+    #[error("{0}")]
+    Refused(String),
+    /// The connection broke.
+    #[error("connection lost: {0}")]
+    Lost(#[from] io::Error),
+    /// A frame's header is impossible.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// A frame's body cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The server left a transaction open.
+    #[error("query left a transaction open")]
+    NotIdle,
+    /// The row has not the two columns that `auth_query` must give.
+    #[error("auth_query must return two columns, got {0}")]
+    Columns(usize),
+}
+
+/// Runs one simple query and drops its result.
+pub async fn run(conn: &mut ServerConn, sql: &str) -> Result<(), ErrandError> {
+    let mut request = BytesMut::new();
+    frontend::put_query(&mut request, sql);
+    converse(conn, &request, |_, _| Ok(())).await
+}
+
+/// What `auth_query` found.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Found {
+    /// No row, or one without a user's name.
+    Nobody,
+    /// A user; `None` is a NULL password, with which nobody can log in.
+    User(Option<Vec<u8>>),
+}
+
+/// Asks for a user's secret: `sql` with the name as `$1`, which comes back as name and secret.
+pub async fn look_up(conn: &mut ServerConn, sql: &str, user: &str) -> Result<Found, ErrandError> {
+    let mut request = BytesMut::new();
+    frontend::put_lookup(&mut request, sql, user);
+    let mut found = Found::Nobody;
+    converse(conn, &request, |tag, body| {
+        if tag == b'D' {
+            found = row(body)?;
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(found)
+}
+
+fn row(body: &[u8]) -> Result<Found, ErrandError> {
+    let mut reader = Reader::new(body);
+    let columns = reader.count()?;
+    if columns != 2 {
+        return Err(ErrandError::Columns(columns));
+    }
+    let name = reader.value()?;
+    let secret = reader.value()?.map(<[u8]>::to_vec);
+    Ok(if name.is_some() {
+        Found::User(secret)
+    } else {
+        Found::Nobody
+    })
+}
+
+/// Sends the request and reads up to `ReadyForQuery`.
+async fn converse(
+    conn: &mut ServerConn,
+    request: &[u8],
+    mut each: impl FnMut(u8, &[u8]) -> Result<(), ErrandError>,
+) -> Result<(), ErrandError> {
+    conn.stream.write_all(request).await?;
+    conn.stream.flush().await?;
+    let mut refused = None;
+    loop {
+        let (header, frame) = next_frame(conn).await?;
+        let body = frame.get(HEADER_LEN..).unwrap_or_default();
+        match header.tag {
+            b'E' => {
+                let problem = backend::problem(body)?;
+                refused = Some(String::from_utf8_lossy(problem.message).into_owned());
+            }
+            b'S' => parameter(conn, body)?,
+            b'Z' => {
+                let status = body.first().copied().and_then(TransactionStatus::from_byte);
+                return match (refused, status) {
+                    (Some(message), _) => Err(ErrandError::Refused(message)),
+                    (None, Some(TransactionStatus::Idle)) => Ok(()),
+                    (None, _) => Err(ErrandError::NotIdle),
+                };
+            }
+            tag => each(tag, body)?,
+        }
+    }
+}
+
+fn parameter(conn: &mut ServerConn, body: &[u8]) -> Result<(), ErrandError> {
+    let (name, value) = backend::parameter_status(body)?;
+    if let (Ok(name), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value))
+        && is_settable(name)
+    {
+        conn.state.params = with_value(&conn.state.params, name, value);
+    }
+    Ok(())
+}
+
+async fn next_frame(conn: &mut ServerConn) -> Result<(Header, BytesMut), ErrandError> {
+    loop {
+        if let Some(header) = peek_header(&conn.input, FRAME_MAX)?
+            && conn.input.len() >= header.total
+        {
+            let frame = conn.input.split_to(header.total);
+            if !conn.input.has_remaining() {
+                conn.input = BytesMut::new();
+            }
+            return Ok((header, frame));
+        }
+        if conn.stream.read_buf(&mut conn.input).await? == 0 {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        }
+    }
+}
