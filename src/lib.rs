@@ -3,5 +3,6 @@
 //! `ARCHITECTURE.md` at the root of the repository is the map: the words, the life of a connection,
 //! the layers (imports point down only) and the invariants.
 
+pub mod admin;
 pub mod ids;
 pub mod protocol;
