@@ -1,0 +1,141 @@
+//! How many clients there are, and whether one more may come.
+//!
+//! Counted before the password is checked, as in `PgBouncer`: a limit that only counted the known
+//! would not hold back a flood. Invariant: every ticket that was given comes back.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+/// Limits that apply to one client; `None` is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caps {
+    /// `max_client_conn`.
+    pub total: usize,
+    /// `max_db_client_connections`.
+    pub database: Option<usize>,
+    /// `max_user_client_connections`.
+    pub user: Option<usize>,
+}
+
+/// Which limit is full. `Display` is the text of the client's error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Full {
+    /// `max_client_conn`
+    #[error("no more connections allowed (max_client_conn)")]
+    Total,
+    /// `max_db_client_connections`
+    #[error("client connections exceeded (max_db_client_connections)")]
+    Database,
+    /// `max_user_client_connections`
+    #[error("client connections exceeded (max_user_client_connections)")]
+    User,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    total: usize,
+    databases: HashMap<Arc<str>, usize>,
+    users: HashMap<Arc<str>, usize>,
+}
+
+/// The counters of all clients but those of the console.
+#[derive(Debug, Default, Clone)]
+pub struct Admission {
+    counts: Arc<Mutex<Counts>>,
+}
+
+/// A place that one client takes until this is dropped.
+#[derive(Debug)]
+pub struct Place {
+    admission: Admission,
+    database: Arc<str>,
+    user: Arc<str>,
+}
+
+impl Admission {
+    fn with<R>(&self, f: impl FnOnce(&mut Counts) -> R) -> R {
+        f(&mut self.counts.lock().expect("nothing panics under this lock"))
+    }
+
+    /// Takes a place, or says which limit is full.
+    pub fn enter(&self, database: &Arc<str>, user: &Arc<str>, caps: Caps) -> Result<Place, Full> {
+        self.with(|counts| {
+            if counts.total >= caps.total {
+                return Err(Full::Total);
+            }
+            let of = |map: &HashMap<Arc<str>, usize>, name| map.get(name).copied().unwrap_or(0);
+            if caps.database.is_some_and(|cap| of(&counts.databases, database) >= cap) {
+                return Err(Full::Database);
+            }
+            if caps.user.is_some_and(|cap| of(&counts.users, user) >= cap) {
+                return Err(Full::User);
+            }
+            counts.total += 1;
+            *counts.databases.entry(Arc::clone(database)).or_default() += 1;
+            *counts.users.entry(Arc::clone(user)).or_default() += 1;
+            Ok(())
+        })?;
+        Ok(Place {
+            admission: self.clone(),
+            database: Arc::clone(database),
+            user: Arc::clone(user),
+        })
+    }
+
+    /// Clients now.
+    pub fn total(&self) -> usize {
+        self.with(|counts| counts.total)
+    }
+
+    /// Clients of a database.
+    pub fn of_database(&self, name: &str) -> usize {
+        self.with(|counts| counts.databases.get(name).copied().unwrap_or(0))
+    }
+
+    /// Clients of a user.
+    pub fn of_user(&self, name: &str) -> usize {
+        self.with(|counts| counts.users.get(name).copied().unwrap_or(0))
+    }
+}
+
+fn leave(map: &mut HashMap<Arc<str>, usize>, name: &Arc<str>) {
+    if let Some(count) = map.get_mut(name) {
+        *count -= 1;
+        if *count == 0 {
+            map.remove(name);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.admission.with(|counts| {
+            counts.total -= 1;
+            leave(&mut counts.databases, &self.database);
+            leave(&mut counts.users, &self.user);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_limit_is_named_and_places_come_back() {
+        let admission = Admission::default();
+        let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
+        let caps = Caps { total: 3, database: Some(2), user: Some(1) };
+        let first = admission.enter(&a, &a, caps).unwrap();
+        assert_eq!(admission.enter(&a, &a, caps).unwrap_err(), Full::User);
+        let second = admission.enter(&a, &b, caps).unwrap();
+        assert_eq!(admission.enter(&a, &"c".into(), caps).unwrap_err(), Full::Database);
+        let third = admission.enter(&b, &"c".into(), caps).unwrap();
+        assert_eq!(admission.enter(&b, &"d".into(), caps).unwrap_err(), Full::Total);
+        drop(first);
+        assert_eq!(admission.total(), 2);
+        drop((second, third));
+        assert_eq!(admission.total(), 0);
+        assert_eq!(admission.of_database("a"), 0);
+    }
+}
