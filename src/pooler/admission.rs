@@ -64,7 +64,10 @@ impl Admission {
                 return Err(Full::Total);
             }
             let of = |map: &HashMap<Arc<str>, usize>, name| map.get(name).copied().unwrap_or(0);
-            if caps.database.is_some_and(|cap| of(&counts.databases, database) >= cap) {
+            if caps
+                .database
+                .is_some_and(|cap| of(&counts.databases, database) >= cap)
+            {
                 return Err(Full::Database);
             }
             if caps.user.is_some_and(|cap| of(&counts.users, user) >= cap) {
@@ -125,13 +128,23 @@ mod tests {
     fn each_limit_is_named_and_places_come_back() {
         let admission = Admission::default();
         let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
-        let caps = Caps { total: 3, database: Some(2), user: Some(1) };
+        let caps = Caps {
+            total: 3,
+            database: Some(2),
+            user: Some(1),
+        };
         let first = admission.enter(&a, &a, caps).unwrap();
         assert_eq!(admission.enter(&a, &a, caps).unwrap_err(), Full::User);
         let second = admission.enter(&a, &b, caps).unwrap();
-        assert_eq!(admission.enter(&a, &"c".into(), caps).unwrap_err(), Full::Database);
+        assert_eq!(
+            admission.enter(&a, &"c".into(), caps).unwrap_err(),
+            Full::Database
+        );
         let third = admission.enter(&b, &"c".into(), caps).unwrap();
-        assert_eq!(admission.enter(&b, &"d".into(), caps).unwrap_err(), Full::Total);
+        assert_eq!(
+            admission.enter(&b, &"d".into(), caps).unwrap_err(),
+            Full::Total
+        );
         drop(first);
         assert_eq!(admission.total(), 2);
         drop((second, third));

@@ -35,7 +35,9 @@ struct Inner {
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials").field("users", &self.file.load().len()).finish()
+        f.debug_struct("Credentials")
+            .field("users", &self.file.load().len())
+            .finish()
     }
 }
 
@@ -109,7 +111,10 @@ impl Credentials {
         }
         let in_file = self.in_file(user);
         self.with(|inner| {
-            let queried = inner.queried.get(&(Arc::clone(database), Arc::clone(user))).cloned();
+            let queried = inner
+                .queried
+                .get(&(Arc::clone(database), Arc::clone(user)))
+                .cloned();
             let keys = inner.keys.get(user).copied();
             match ServerCredential::choose(in_file.or(queried).as_ref(), keys.as_ref()) {
                 found @ (ServerCredential::VerifierOnly | ServerCredential::Nothing) => {

@@ -5,3 +5,5 @@ pub mod client_facts;
 pub mod control;
 pub mod credentials;
 pub mod directory;
+pub mod limits;
+pub mod room;

@@ -10,7 +10,7 @@ use bytes::{Buf, BytesMut};
 use super::client_state::{Body, ClientState, Tracking};
 use super::from_client::{body_left, put_local};
 use super::owed::{Expect, ParseFor};
-use super::params::{is_settable, setup_sql, with_value};
+use super::params::{ParamSet, is_settable, setup_sql, with_value};
 use super::prepared::PREFIX;
 use super::server_state::{Deliver, OutOfSync, ServerState};
 use crate::protocol::{
@@ -193,19 +193,26 @@ impl Pump<'_> {
         Ok(Some(deliver))
     }
 
-    /// After our settings the server's spelling is the right one; the client hears what differs.
+    /// After our settings the server's spelling is the right one; the client hears what differs. What
+    /// the server does not report is what we have set.
     fn adopt_parameters(&mut self) {
         self.flush_run();
+        let mut settled = ParamSet::clone(&self.server.params);
         for (name, value) in self.server.params.iter() {
-            if self
-                .client
-                .params
-                .value(name)
-                .is_some_and(|known| known != value)
-            {
-                reply::parameter_status(self.to_client, name, value);
+            match self.client.params.value(name) {
+                None => settled.remove(name),
+                Some(known) if known != value => {
+                    reply::parameter_status(self.to_client, name, value);
+                }
+                Some(_) => {}
             }
         }
+        for (name, value) in self.client.params.iter() {
+            if self.server.params.value(name).is_none() {
+                settled.set(name, value);
+            }
+        }
+        self.server.params = Arc::new(settled);
         self.client.params = Arc::clone(&self.server.params);
     }
 
@@ -251,6 +258,9 @@ impl Pump<'_> {
             for (name, statement) in self.server.restore_pending() {
                 self.client.statements.insert(&name, statement);
             }
+        }
+        if tag == b"DISCARD ALL\0" || tag == b"RESET\0" {
+            self.server.forget_unreported();
         }
         Ok(deliver)
     }

@@ -87,6 +87,7 @@ pub struct ServerState {
     copy: CopyIn,
     doubt: Option<Doubt>,
     pub(super) body: Body,
+    reported: Arc<ParamSet>,
     /// Values of the tracked parameters as the server reported them.
     pub params: Arc<ParamSet>,
     /// Statements that the server holds under our names.
@@ -104,6 +105,7 @@ impl ServerState {
             copy: CopyIn::None,
             doubt: None,
             body: Body::None,
+            reported: Arc::clone(&params),
             params,
             prepared: ServerStatements::default(),
         }
@@ -331,6 +333,24 @@ impl ServerState {
             named.extend(name.map(|name| (name.into(), Arc::clone(statement))));
         }
         named
+    }
+
+    /// The session went back to its defaults: the server says so for what it reports, the rest must
+    /// be set again for whoever has set it.
+    pub(super) fn forget_unreported(&mut self) {
+        let names: Vec<_> = self
+            .params
+            .iter()
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        let mut left = ParamSet::clone(&self.params);
+        for name in names
+            .iter()
+            .filter(|name| self.reported.value(name).is_none())
+        {
+            left.remove(name);
+        }
+        self.params = Arc::new(left);
     }
 
     fn failed_batch(&mut self, syncs: usize) -> Vec<Expect> {

@@ -492,6 +492,40 @@ fn setup_is_swallowed_and_the_servers_spelling_reaches_the_client() {
 }
 
 #[test]
+fn a_parameter_that_is_not_reported_is_set_once_and_reset_for_others() {
+    let mut table = Table::new(ON, 4096);
+    let plain = Arc::clone(&table.client.params);
+    let mut params = ParamSet::new();
+    params.set("work_mem", "1MB");
+    table.client.params = Arc::new(params);
+    let mut sent = BytesMut::new();
+    link(&mut table.client, &mut table.server, &mut sent);
+    table.server(&[done("SET"), ready(b'I')].concat());
+    assert_eq!(
+        link(&mut table.client, &mut table.server, &mut sent),
+        Link::Ready
+    );
+    table.client(&query("discard all"));
+    table.server(&[done("DISCARD ALL"), ready(b'I')].concat());
+    let mut sent = BytesMut::new();
+    assert_eq!(
+        link(&mut table.client, &mut table.server, &mut sent),
+        Link::Setup,
+        "set again"
+    );
+    table.server(&[done("SET"), ready(b'I')].concat());
+    table.client.params = plain;
+    let mut sent = BytesMut::new();
+    assert_eq!(
+        link(&mut table.client, &mut table.server, &mut sent),
+        Link::Setup
+    );
+    assert_eq!(sent.to_vec(), query("RESET work_mem;"));
+    table.server(&[done("RESET"), ready(b'I')].concat());
+    assert_eq!(table.server.params.value("work_mem"), None);
+}
+
+#[test]
 fn a_refused_setup_is_an_error_and_not_the_clients_reply() {
     let mut table = Table::new(ON, 4096);
     let mut params = ParamSet::new();

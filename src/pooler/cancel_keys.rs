@@ -1,0 +1,64 @@
+//! Which client a cancel request means.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use ring::rand::{SecureRandom, SystemRandom};
+
+use super::client_facts::ClientFacts;
+use crate::protocol::cancel_key::{ClientKey, PeerId};
+
+/// All keys that were given to clients.
+#[derive(Debug, Default)]
+pub struct CancelKeys {
+    keys: Mutex<HashMap<[u8; 8], Arc<ClientFacts>>>,
+}
+
+/// A client's key; forgotten when this is dropped.
+#[derive(Debug)]
+pub struct KeyHolder {
+    book: Arc<CancelKeys>,
+    key: ClientKey,
+}
+
+impl KeyHolder {
+    /// The key.
+    pub fn key(&self) -> ClientKey {
+        self.key
+    }
+}
+
+impl CancelKeys {
+    /// Draws a key that no other client has. `None` when the machine gives no random bytes.
+    pub fn draw(
+        self: &Arc<Self>,
+        client: &Arc<ClientFacts>,
+        own: Option<PeerId>,
+    ) -> Option<KeyHolder> {
+        let random = SystemRandom::new();
+        let mut keys = self.keys.lock().expect("nothing panics under this lock");
+        loop {
+            let mut bytes = [0; 8];
+            random.fill(&mut bytes).ok()?;
+            let key = ClientKey::generate(bytes, own);
+            if let std::collections::hash_map::Entry::Vacant(place) = keys.entry(key.bytes()) {
+                place.insert(Arc::clone(client));
+                drop(keys);
+                return Some(KeyHolder { book: Arc::clone(self), key });
+            }
+        }
+    }
+
+    /// The client with this key.
+    pub fn find(&self, key: ClientKey) -> Option<Arc<ClientFacts>> {
+        let keys = self.keys.lock().expect("nothing panics under this lock");
+        keys.get(&key.bytes()).cloned()
+    }
+}
+
+impl Drop for KeyHolder {
+    fn drop(&mut self) {
+        let mut keys = self.book.keys.lock().expect("nothing panics under this lock");
+        keys.remove(&self.key.bytes());
+    }
+}

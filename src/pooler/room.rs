@@ -1,0 +1,126 @@
+//! What the clients of one pool share besides its connections.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use crate::pool::PoolKey;
+use crate::server::connect::HostTurn;
+use crate::server::open::Reported;
+use crate::session::params::{ParamSet, is_settable};
+use crate::session::prepared::Registry;
+use crate::telemetry::stats::PoolStats;
+
+/// What a server of the pool reported at its login: the greeting of every client of the pool.
+#[derive(Debug)]
+pub struct Welcome {
+    /// All parameters, as the server sent them.
+    pub reported: Reported,
+    /// Those of them that follow the client.
+    pub params: Arc<ParamSet>,
+}
+
+impl Welcome {
+    /// From the parameters of a login.
+    pub fn new(reported: Reported) -> Self {
+        let mut params = ParamSet::new();
+        for (name, value) in &reported {
+            if let (Ok(name), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value))
+                && is_settable(name)
+            {
+                params.set(name, value);
+            }
+        }
+        Self {
+            reported,
+            params: Arc::new(params),
+        }
+    }
+}
+
+/// One pool's shared things.
+#[derive(Debug)]
+pub struct Room {
+    /// Which pool.
+    pub key: PoolKey,
+    /// Prepared statements.
+    pub statements: Arc<Registry>,
+    /// Counters.
+    pub stats: Arc<PoolStats>,
+    welcome: Mutex<Option<Arc<Welcome>>>,
+    turn: Mutex<HostTurn>,
+}
+
+impl Room {
+    /// A pool that has seen no server yet.
+    pub fn new(key: PoolKey, stats: Arc<PoolStats>) -> Self {
+        Self {
+            key,
+            statements: Arc::default(),
+            stats,
+            welcome: Mutex::default(),
+            turn: Mutex::default(),
+        }
+    }
+
+    /// The greeting, once a server has logged in.
+    pub fn welcome(&self) -> Option<Arc<Welcome>> {
+        self.welcome
+            .lock()
+            .expect("nothing panics under this lock")
+            .clone()
+    }
+
+    /// A server has logged in: its greeting stands where there is none yet.
+    pub fn offer_welcome(&self, reported: Reported) {
+        let mut welcome = self.welcome.lock().expect("nothing panics under this lock");
+        welcome.get_or_insert_with(|| Arc::new(Welcome::new(reported)));
+    }
+
+    /// The next server may report other values (RECONNECT, changed entry).
+    pub fn forget_welcome(&self) {
+        *self.welcome.lock().expect("nothing panics under this lock") = None;
+    }
+
+    /// Does something with the place in the host list.
+    pub fn with_turn<R>(&self, f: impl FnOnce(&mut HostTurn) -> R) -> R {
+        f(&mut self.turn.lock().expect("nothing panics under this lock"))
+    }
+}
+
+/// All rooms.
+#[derive(Debug, Default)]
+pub struct Rooms {
+    rooms: Mutex<HashMap<PoolKey, Arc<Room>>>,
+}
+
+impl Rooms {
+    /// The room of a pool, made where it is missing.
+    pub fn enter(&self, key: &PoolKey, stats: impl FnOnce() -> Arc<PoolStats>) -> Arc<Room> {
+        let mut rooms = self.rooms.lock().expect("nothing panics under this lock");
+        let make = || Arc::new(Room::new(key.clone(), stats()));
+        Arc::clone(rooms.entry(key.clone()).or_insert_with(make))
+    }
+
+    /// The room of a pool, if there is one.
+    pub fn find(&self, key: &PoolKey) -> Option<Arc<Room>> {
+        self.rooms
+            .lock()
+            .expect("nothing panics under this lock")
+            .get(key)
+            .cloned()
+    }
+
+    /// A pool was removed.
+    pub fn remove(&self, key: &PoolKey) {
+        self.rooms
+            .lock()
+            .expect("nothing panics under this lock")
+            .remove(key);
+    }
+
+    /// All of them, in no order.
+    pub fn all(&self) -> Vec<Arc<Room>> {
+        let rooms = self.rooms.lock().expect("nothing panics under this lock");
+        rooms.values().cloned().collect()
+    }
+}
