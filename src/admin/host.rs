@@ -182,9 +182,7 @@ pub trait ConsoleHost {
     fn shutdown(&self, mode: ShutdownMode) -> impl Future<Output = Done>;
 
     /// Something happened on a console.
-    fn note(&self, event: ConsoleEvent<'_>) {
-        let _unused = event;
-    }
+    fn note(&self, event: ConsoleEvent<'_>);
 }
 
 #[cfg(test)]

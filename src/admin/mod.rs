@@ -15,6 +15,9 @@ pub mod serve;
 pub mod table;
 pub mod welcome;
 
+#[cfg(test)]
+mod fixture;
+
 pub use command::{Command, CommandError, Role, Scope, Show, ShutdownMode};
 pub use console::{Console, Step};
 pub use host::{ConsoleError, ConsoleEvent, ConsoleHost};

@@ -62,17 +62,17 @@ pub async fn take_back(command: &Command, host: &impl ConsoleHost) {
     }
 }
 
-fn sheet<R>(columns: &'static [Column<R>], rows: Vec<R>) -> Option<Box<dyn Table>>
+fn sheet<R>(columns: &'static [Column<R>], rows: Vec<R>) -> Box<dyn Table>
 where
     R: std::fmt::Debug + Send + 'static,
 {
-    Some(Box::new(Sheet { columns, rows }))
+    Box::new(Sheet { columns, rows })
 }
 
 /// The table of a `SHOW`; `None` for the one that has none.
 fn table(show: Show, host: &impl ConsoleHost) -> Option<Box<dyn Table>> {
-    match show {
-        Show::Help => None,
+    Some(match show {
+        Show::Help => return None,
         Show::ActiveSockets => {
             let mut rows = sockets(host);
             rows.retain(|row| row.buffers.is_active());
@@ -96,11 +96,11 @@ fn table(show: Show, host: &impl ConsoleHost) -> Option<Box<dyn Table>> {
         Show::StatsTotals => sheet(stats::STATS_TOTALS_COLUMNS, host.stats()),
         Show::Totals => sheet(stats::TOTALS_COLUMNS, host.totals().totals_rows()),
         Show::Users => sheet(pools::USER_COLUMNS, host.users()),
-        Show::Version => Some(Box::new(TextRow {
+        Show::Version => Box::new(TextRow {
             column: "version",
             value: VERSION_TEXT,
-        })),
-    }
+        }),
+    })
 }
 
 fn sockets(host: &impl ConsoleHost) -> Vec<ConnectionRow> {

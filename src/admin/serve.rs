@@ -3,6 +3,7 @@
 //! One command at a time, in the order they came. While a command waits (`PAUSE`, `WAIT_CLOSE`) the
 //! socket is still read, up to the size of the buffer, so that a client that goes away is noticed.
 
+use std::fmt::Write as _;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
@@ -84,7 +85,7 @@ where
     }
     match tokio::time::timeout(FAREWELL_WAIT, link.flush()).await {
         // The connection ends in any case, read or not.
-        Ok(Ok(())) | Ok(Err(_)) | Err(_) => Ok(Ended::Stopped),
+        Ok(Ok(()) | Err(_)) | Err(_) => Ok(Ended::Stopped),
     }
 }
 
@@ -248,12 +249,11 @@ impl<H: ConsoleHost> Conversation<'_, H> {
 fn bad_frame(error: FrameError, input: &[u8]) -> Report {
     let text = match error {
         FrameError::TooShort { .. } => {
-            let header: String = input
-                .iter()
-                .take(HEADER_LEN)
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
-            format!("bad packet header: '{header}'")
+            let mut text = "bad packet header: '".to_owned();
+            for byte in input.iter().take(HEADER_LEN) {
+                write!(text, "{byte:02x}").expect("memory takes every byte");
+            }
+            text + "'"
         }
         FrameError::TooLong { .. } => error.to_string(),
     };

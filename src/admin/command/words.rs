@@ -119,9 +119,8 @@ fn split_set(text: &[u8]) -> Option<Set<'_>> {
         return None;
     }
     let (key, rest) = word(next)?;
-    let rest = match skip_blanks(rest) {
-        [b'=', rest @ ..] | [b't' | b'T', b'o' | b'O', rest @ ..] => rest,
-        _ => return None,
+    let ([b'=', rest @ ..] | [b't' | b'T', b'o' | b'O', rest @ ..]) = skip_blanks(rest) else {
+        return None;
     };
     let rest = skip_blanks(rest);
     let (value, rest) = quoted(rest, b'\'').or_else(|| word(rest))?;
