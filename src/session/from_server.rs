@@ -251,15 +251,20 @@ impl Pump<'_> {
     /// `DISCARD ALL` and `DEALLOCATE ALL` take the prepared statements with them.
     fn command_complete(&mut self, header: Header) -> Result<Deliver, OutOfSync> {
         let deliver = self.server.received(header.tag)?;
-        let tag = self.body(header);
-        if tag == b"DISCARD ALL\0" || tag == b"DEALLOCATE ALL\0" {
+        let (statements, settings) = match self.body(header) {
+            b"DISCARD ALL\0" => (true, true),
+            b"DEALLOCATE ALL\0" => (true, false),
+            b"RESET\0" => (false, true),
+            _ => return Ok(deliver),
+        };
+        if statements {
             self.client.statements.clear();
             // What was sent behind it will be prepared again when the server gets there.
             for (name, statement) in self.server.restore_pending() {
                 self.client.statements.insert(&name, statement);
             }
         }
-        if tag == b"DISCARD ALL\0" || tag == b"RESET\0" {
+        if settings {
             self.server.forget_unreported();
         }
         Ok(deliver)
