@@ -44,7 +44,10 @@ impl CancelKeys {
             if let std::collections::hash_map::Entry::Vacant(place) = keys.entry(key.bytes()) {
                 place.insert(Arc::clone(client));
                 drop(keys);
-                return Some(KeyHolder { book: Arc::clone(self), key });
+                return Some(KeyHolder {
+                    book: Arc::clone(self),
+                    key,
+                });
             }
         }
     }
@@ -58,7 +61,11 @@ impl CancelKeys {
 
 impl Drop for KeyHolder {
     fn drop(&mut self) {
-        let mut keys = self.book.keys.lock().expect("nothing panics under this lock");
+        let mut keys = self
+            .book
+            .keys
+            .lock()
+            .expect("nothing panics under this lock");
         keys.remove(&self.key.bytes());
     }
 }

@@ -1,0 +1,241 @@
+//! Carries out what the pools decide: opens connections, closes them, forgets what was removed.
+
+use std::sync::{Arc, Weak};
+
+use tokio::time::{Instant, timeout};
+
+use super::room::Room;
+use super::servers::{log_who, target_of};
+use super::{Pooler, Server};
+use crate::config::Host;
+use crate::pool::handle::{Opener, PendingOpen, Removed};
+use crate::pool::{OpenFailure, PoolKey, Why, WorkerId};
+use crate::server::connect::{Connector, HostOrder, Target};
+use crate::server::errand::ErrandError;
+use crate::server::open::{Identity, OpenError, Reported, greet, log_in, reach};
+use crate::session::server_login::{ServerLoginError, ServerLoginRequest};
+use crate::telemetry::events;
+
+/// Opens connections for the pools of one process.
+#[derive(Debug)]
+pub struct PoolerOpener(pub Weak<Pooler>);
+
+impl Opener<Server> for PoolerOpener {
+    fn open(&self, pending: PendingOpen<Server>) {
+        // Without a pooler the process stops, and dropping the ticket counts as a failure.
+        let Some(pooler) = self.0.upgrade() else {
+            return;
+        };
+        let (worker, runtime) = pooler.next_worker();
+        runtime.spawn(async move { pooler.open(pending, worker).await });
+    }
+
+    fn retire(&self, conn: Server, why: Why) {
+        let Some(pooler) = self.0.upgrade() else {
+            return;
+        };
+        pooler.retire(conn, &why.to_string());
+    }
+
+    fn removed(&self, removed: Removed) {
+        let Some(pooler) = self.0.upgrade() else {
+            return;
+        };
+        match removed {
+            Removed::Pool(key) => {
+                pooler.rooms.remove(&key);
+                pooler.stats.forget(&key.database, &key.user);
+            }
+            Removed::Database(name) => events::database_dropped(&name),
+        }
+    }
+}
+
+/// All that one attempt needs, taken from the configuration of this moment.
+struct Plan {
+    key: PoolKey,
+    room: Arc<Room>,
+    target: Target,
+    order: HostOrder,
+    request: ServerLoginRequest,
+    connect_query: Option<String>,
+}
+
+impl Pooler {
+    async fn open(self: Arc<Self>, pending: PendingOpen<Server>, worker: WorkerId) {
+        let key = pending
+            .pool()
+            .and_then(|pool| self.pools.with(|p, _| p.key(pool).cloned()));
+        let Some(plan) = key.and_then(|key| self.plan(key)) else {
+            let now = Instant::now().into_std();
+            pending.failed(OpenFailure::Unreachable("no such database".into()), now);
+            return;
+        };
+        let (room, order) = (Arc::clone(&plan.room), plan.order);
+        let limit = self.config().settings.server_connect_timeout;
+        let attempt = self.attempt(plan, worker);
+        let outcome = match limit {
+            Some(limit) => match timeout(limit, attempt).await {
+                Ok(outcome) => outcome,
+                Err(_) => Err(OpenError::TimedOut),
+            },
+            None => attempt.await,
+        };
+        let now = Instant::now().into_std();
+        match outcome {
+            Ok((conn, reported)) => {
+                room.offer_welcome(reported);
+                self.servers.add(conn.facts.id, Arc::clone(&conn.facts));
+                pending.opened(conn, now);
+            }
+            Err(error) => {
+                room.with_turn(|turn| turn.failed(order));
+                pending.failed(failure(&error), now);
+            }
+        }
+    }
+
+    fn plan(&self, key: PoolKey) -> Option<Plan> {
+        let config = self.config();
+        let database = config.database(&key.database)?;
+        let room = self.room(&key);
+        let order = match database.spec.load_balance_hosts {
+            crate::config::LoadBalanceHosts::RoundRobin => HostOrder::RoundRobin,
+            crate::config::LoadBalanceHosts::Disable => HostOrder::Stick,
+        };
+        let host = room.with_turn(|turn| turn.pick(&database.spec.hosts, order).cloned())?;
+        let target = target_of(&config, &host, database.spec.port)?;
+        let forced = database
+            .spec
+            .password
+            .as_ref()
+            .map(|secret| secret.expose().as_bytes());
+        let forced = forced.and_then(|text| crate::auth::secret::Secret::parse(text).ok());
+        let forced = forced.filter(|_| database.spec.user.as_deref() == Some(&*key.user));
+        let text = |text: &str| text.as_bytes().into();
+        let request = ServerLoginRequest {
+            user: text(&key.user),
+            database: text(database.dbname),
+            parameters: database
+                .spec
+                .startup
+                .iter()
+                .map(|(n, v)| (text(n), text(v)))
+                .collect(),
+            credential: self
+                .credentials
+                .for_server(&key.database, &key.user, forced.as_ref()),
+        };
+        let connect_query = database.spec.connect_query.clone();
+        Some(Plan {
+            key,
+            room,
+            target,
+            order,
+            request,
+            connect_query,
+        })
+    }
+
+    async fn attempt(&self, plan: Plan, worker: WorkerId) -> Result<(Server, Reported), OpenError> {
+        let config = self.config();
+        let tls = self.server_tls.load_full();
+        let connector = Connector {
+            dns: &self.dns,
+            dns_times: super::servers::dns_times(&config),
+            tls: &tls,
+            socket: super::servers::socket_options(&config),
+        };
+        let who = Identity {
+            id: self.next_id(),
+            pool: plan.key,
+            home: worker,
+        };
+        let now = Instant::now().into_std();
+        let reached = match reach(connector, &plan.target, &who, now).await {
+            Ok(reached) => reached,
+            Err(error) => {
+                events::server_connect_failed(&who.pool.to_string(), &error);
+                return Err(error);
+            }
+        };
+        let facts = reached.facts();
+        if config.settings.log_connections {
+            events::server_connected(&log_who(facts), facts.local);
+        }
+        let (id, login) = (
+            who.id,
+            log_in(reached, plan.request, &self.keys, worker).await,
+        );
+        let (mut conn, reported) = match login {
+            Ok(opened) => opened,
+            Err(error) => {
+                events::server_login_refused(id, &who.pool.to_string(), &error);
+                return Err(error);
+            }
+        };
+        if let Some(sql) = plan.connect_query {
+            match greet(&mut conn, &sql).await {
+                Ok(()) => {}
+                Err(ErrandError::Refused(message)) => {
+                    events::server_login_failed(&log_who(&conn.facts), "ERROR", &message);
+                }
+                Err(_) => {
+                    return Err(ServerLoginError::Lost(std::io::ErrorKind::ConnectionReset).into());
+                }
+            }
+        }
+        Ok((conn, reported))
+    }
+
+    /// Says goodbye to a server and closes its socket.
+    pub fn retire(&self, conn: Server, why: &str) {
+        self.servers.remove(conn.facts.id);
+        if self.config().settings.log_disconnections {
+            let age = conn.facts.connected_at.elapsed().unwrap_or_default();
+            events::closing(&log_who(&conn.facts), why, age);
+        }
+        let (_, runtime) = self.next_worker();
+        runtime.spawn(super::servers::say_goodbye(conn));
+    }
+}
+
+fn failure(error: &OpenError) -> OpenFailure {
+    match error {
+        OpenError::Connect(error) => OpenFailure::Unreachable(error.text().into()),
+        OpenError::TimedOut => OpenFailure::Unreachable("connect timeout".into()),
+        OpenError::Login(ServerLoginError::Refused(refusal)) => match refusal.code {
+            Some(code) => OpenFailure::Rejected {
+                code,
+                message: refusal.message.as_str().into(),
+            },
+            None => OpenFailure::Unreachable(refusal.message.as_str().into()),
+        },
+        OpenError::Login(ServerLoginError::WrongSecretType) => OpenFailure::Rejected {
+            code: crate::protocol::SqlState::PROTOCOL_VIOLATION,
+            message: "server login failed: wrong password type".into(),
+        },
+        OpenError::Login(ServerLoginError::Lost(_)) => {
+            OpenFailure::Unreachable("server conn crashed?".into())
+        }
+        OpenError::Login(error) => OpenFailure::Unreachable(error.to_string().into()),
+    }
+}
+
+/// Hosts of an entry as the connector knows them; `None` for the default socket where there is none.
+pub(super) fn host_of(
+    host: &Host,
+    default: Option<&crate::config::SocketDir>,
+) -> Option<crate::server::connect::Host> {
+    use crate::config::SocketDir;
+    use crate::server::connect::Host as Known;
+    match host {
+        Host::Tcp(name) => Some(Known::parse(name)),
+        Host::Unix(dir) => Some(Known::Unix(dir.clone())),
+        Host::Abstract(name) => Some(Known::Unix(format!("@{name}"))),
+        Host::DefaultSocket => match default? {
+            SocketDir::Path(dir) => Some(Known::Unix(dir.clone())),
+            SocketDir::Abstract(name) => Some(Known::Unix(format!("@{name}"))),
+        },
+    }
+}
