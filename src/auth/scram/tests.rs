@@ -277,6 +277,7 @@ fn client_final_needs_every_attribute_in_its_place() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn server_first_is_bounded_and_complete() {
     use ScramError as E;
     let ours = "BwcHBwcHBwcHBwcHBwcHBwcH"; // base64 of CLIENT_NONCE
@@ -452,7 +453,7 @@ proptest! {
             let (_, client) = start(by_password("pw"), CLIENT_NONCE);
             prop_assert!(client.server_first(message).is_err());
             // client-first proves nothing; it must only not panic.
-            let _ = server(None).client_first(message).is_ok();
+            drop(server(None).client_first(message));
         }
     }
 }

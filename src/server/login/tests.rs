@@ -65,7 +65,7 @@ async fn a_login_ends_the_same_for_every_split() {
         let (head, tail) = bytes.split_at(cut);
         let logged_in = against([head, tail]).await.unwrap();
         assert_eq!(logged_in.status, TransactionStatus::Idle);
-        assert_eq!(*logged_in.parameters[0].1, *b"v", "cut at {cut}");
+        assert_eq!(*logged_in.parameters[0].value, *b"v", "cut at {cut}");
         assert_eq!(logged_in.key.unwrap().process_id, 7);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::auth::scram::client::{AwaitServerFinal, ClientCredential, ClientOutcome, start};
-use crate::protocol::peek_header;
+use crate::protocol::{Severity, SqlState, peek_header};
 
 const USER: &[u8] = b"app";
 const SALT: [u8; 4] = *b"salt";

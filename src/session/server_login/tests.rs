@@ -7,8 +7,10 @@ use proptest::prelude::*;
 use super::collected::{PARAMETER_BYTES_MAX, PARAMETERS_MAX};
 use super::*;
 use crate::auth::scram::ProcessKey;
+use crate::protocol::{Severity, SqlState};
 use crate::session::client_login::{
-    ClientAuth, ClientLogin, ClientLoginRequest, LoginChance, LoginError, LoginStep, UserLookup,
+    Blame, ClientAuth, ClientLogin, ClientLoginRequest, ErrorCodes, LoginChance, LoginError,
+    LoginStep, UserLookup,
 };
 
 const OK: &[u8] = &[0, 0, 0, 0];
@@ -25,7 +27,7 @@ fn request(credential: ServerCredential) -> ServerLoginRequest {
     ServerLoginRequest {
         user: b"app"[..].into(),
         database: b"db"[..].into(),
-        parameters: vec![(b"application_name"[..].into(), b"x y"[..].into())],
+        parameters: vec![Parameter::new(b"application_name", b"x y")],
         credential,
     }
 }
@@ -73,7 +75,7 @@ fn the_startup_packet_is_protocol_3_0() {
 fn startup_packets_that_no_server_reads_are_not_sent() {
     let error = |name: &[u8], value: &[u8]| {
         let mut request = request(password());
-        request.parameters.push((name.into(), value.into()));
+        request.parameters.push(Parameter::new(name, value));
         ServerLogin::start(request, [1; NONCE_RANDOM_BYTES]).err()
     };
     assert_eq!(error(b"a", b""), None);
@@ -109,7 +111,7 @@ fn a_trusting_server_introduces_itself() {
     let found = logged_in
         .parameters
         .iter()
-        .map(|(name, value)| (&**name, &**value));
+        .map(|parameter| (&*parameter.name, &*parameter.value));
     assert!(
         found.eq(expected),
         "the last value of each name, in the order of the names"
@@ -135,6 +137,14 @@ fn passwords_are_sent_as_asked() {
         let done = feed(login, &[(b'R', OK), (b'K', KEY), (b'Z', b"I")]);
         assert!(done.is_ok());
     }
+}
+
+#[test]
+fn a_password_on_its_way_does_not_show_in_debug() {
+    assert_eq!(
+        format!("{:?}", begin(password()).step(b'R', CLEARTEXT)),
+        "Ok(Send)"
+    );
 }
 
 #[test]
@@ -233,7 +243,7 @@ fn an_error_without_its_fields_is_still_an_error() {
         let report = ServerLoginError::Refused(refusal).report(ErrorCodes::Postgres);
         assert_eq!(report.code, SqlState::PROTOCOL_VIOLATION);
     }
-    let long = [b"M", &[b'x'; 60_000][..], b"\0\0"].concat();
+    let long = [b"M", &vec![b'x'; 60_000][..], b"\0\0"].concat();
     let Err(ServerLoginError::Refused(refusal)) = tried(password(), &[(b'E', &long)]) else {
         panic!("refused")
     };
@@ -413,6 +423,7 @@ fn our_two_logins_understand_each_other() {
 
 #[test]
 fn keys_are_chosen_only_beside_the_verifier_they_belong_to() {
+    use ServerCredential as Have;
     let text = b"SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
     let verifier = Secret::parse(text).unwrap();
     let pencil = Password::new(b"pencil").unwrap();
@@ -426,7 +437,6 @@ fn keys_are_chosen_only_beside_the_verifier_they_belong_to() {
         client_key: right.server_key,
         ..right
     };
-    use ServerCredential as Have;
     let chosen = |keys| Have::choose(Some(&verifier), keys);
     assert!(matches!(chosen(Some(&right)), Have::Keys(_)));
     assert!(matches!(chosen(Some(&wrong)), Have::VerifierOnly));
