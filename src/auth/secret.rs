@@ -199,8 +199,8 @@ mod tests {
 
     #[test]
     fn limits_of_passwords_hold() {
-        assert!(Password::new(&[b'a'; PASSWORD_BYTES_MAX]).is_ok());
-        let long = Secret::parse(&[b'a'; PASSWORD_BYTES_MAX + 1]);
+        assert!(Password::new(&vec![b'a'; PASSWORD_BYTES_MAX]).is_ok());
+        let long = Secret::parse(&vec![b'a'; PASSWORD_BYTES_MAX + 1]);
         assert_eq!(long.unwrap_err(), SecretError::TooLong { length: 65536 });
         assert_eq!(Password::new(b"a\0b").unwrap_err(), SecretError::ZeroByte);
     }

@@ -86,3 +86,6 @@ fn nonce() -> Result<[u8; NONCE_RANDOM_BYTES], ServerLoginError> {
 fn lost(error: io::Error) -> ServerLoginError {
     ServerLoginError::Lost(error.kind())
 }
+
+#[cfg(test)]
+mod tests;

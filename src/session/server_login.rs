@@ -10,29 +10,29 @@
 //! that was asked for SCRAM must prove itself before its `AuthenticationOk` counts; everything it
 //! makes us keep is bounded; any frame out of order ends the login.
 
-use bytes::{BufMut, BytesMut};
+use std::fmt;
 
-use super::client_login::{Blame, ErrorCodes};
+use bytes::BytesMut;
+
 use crate::auth::scram::client::{
     AwaitKeys, AwaitServerFinal, AwaitServerFirst, ClientCredential, ClientOutcome, start,
 };
-use crate::auth::scram::{KeyRequest, MECHANISM, NONCE_RANDOM_BYTES, ScramError, ScramKeys};
+use crate::auth::scram::{KeyRequest, MECHANISM, NONCE_RANDOM_BYTES, ScramKeys};
 use crate::auth::{Md5Hash, Password, Secret};
-use crate::protocol::reply::Report;
-use crate::protocol::{FrameError, ReadError, Reader, Severity, SqlState, TransactionStatus};
+use crate::protocol::{ReadError, Reader, TransactionStatus};
 
 mod collected;
-use collected::Collected;
-pub use collected::{BackendKey, LoggedIn, Refusal};
+mod error;
+mod message;
 
-/// Longest startup packet that `PostgreSQL` reads, in bytes.
-pub const STARTUP_BYTES_MAX: usize = 10_000;
+use collected::Collected;
+pub use collected::{BackendKey, LoggedIn, Parameter, Refusal};
+pub use error::ServerLoginError;
+pub use message::STARTUP_BYTES_MAX;
+use message::{password_message, sasl_initial, startup_packet};
 
 /// Most frames of a login: parameters, notices and the rest together.
 pub const FRAMES_MAX: usize = 1000;
-
-/// Protocol 3.0 in the startup packet.
-const PROTOCOL_3_0: u32 = 3 << 16;
 
 /// What pgweir can prove itself to a server with.
 #[derive(Debug, Clone)]
@@ -76,7 +76,7 @@ pub struct ServerLoginRequest {
     pub database: Box<[u8]>,
     /// Further startup parameters in their order: `application_name`, `client_encoding`,
     /// `replication`, `options` and so on.
-    pub parameters: Vec<(Box<[u8]>, Box<[u8]>)>,
+    pub parameters: Vec<Parameter>,
     /// What proves the user.
     pub credential: ServerCredential,
 }
@@ -114,7 +114,6 @@ pub struct AwaitServerLoginKeys {
 }
 
 /// What to do next.
-#[derive(Debug)]
 pub enum ServerLoginStep {
     /// Feed the next frame to this.
     Continue(ServerLogin),
@@ -136,112 +135,15 @@ pub enum ServerLoginStep {
     Done(LoggedIn),
 }
 
-/// Why a login to a server failed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ServerLoginError {
-    /// The server said no.
-    #[error("{0}")]
-    Refused(Refusal),
-    /// The stored secret does not fit the method that the server asks for.
-    #[error("server login failed: wrong password type")]
-    WrongSecretType,
-    /// A method that pgweir does not speak.
-    #[error("server asks for unsupported authentication method {name}")]
-    UnsupportedMethod {
-        /// Its name.
-        name: &'static str,
-    },
-    /// The SCRAM exchange failed.
-    #[error(transparent)]
-    Scram(#[from] ScramError),
-    /// A frame that has no place here.
-    #[error("unexpected message of type 0x{tag:02x} during server login")]
-    OutOfOrder {
-        /// The frame's type.
-        tag: u8,
-    },
-    /// A frame that cannot be read.
-    #[error("malformed message of type 0x{tag:02x} during server login: {error}")]
-    Malformed {
-        /// The frame's type.
-        tag: u8,
-        /// What is wrong with its body.
-        error: ReadError,
-    },
-    /// A frame with a header that cannot be right.
-    #[error("broken frame during server login: {0}")]
-    Frame(#[from] FrameError),
-    /// The server makes us keep more than a login needs.
-    #[error("server sends too much during login: limit of {limit} {what} exceeded")]
-    TooMuch {
-        /// What there is too much of.
-        what: &'static str,
-        /// How much is allowed.
-        limit: usize,
-    },
-    /// The transaction status of a fresh connection is not idle.
-    #[error("server is inside a transaction after login")]
-    NotIdle,
-    /// A cancel key outside 4 to 256 bytes.
-    #[error("server gives a cancel key of {length} bytes, expected 4 to 256")]
-    BadKey {
-        /// Its bytes, without the process id.
-        length: usize,
-    },
-    /// A name or value of ours that no startup packet can carry.
-    #[error("startup parameter with a zero byte or without a name")]
-    BadParameter,
-    /// Our startup packet would be longer than a server reads.
-    #[error("startup packet of {length} bytes, the limit is {STARTUP_BYTES_MAX}")]
-    StartupTooLong {
-        /// Bytes of the packet.
-        length: usize,
-    },
-    /// The connection broke or was closed.
-    #[error("server connection lost during login: {0}")]
-    Lost(std::io::ErrorKind),
-    /// The machine gave no random bytes.
-    #[error("no random bytes")]
-    NoRandom,
-    /// The thread that derives keys did not finish.
-    #[error("derivation of keys was aborted")]
-    KeysAborted,
-}
-
-impl ServerLoginError {
-    /// Who is to blame.
-    pub fn blame(&self) -> Blame {
-        match self {
-            Self::Refused(_)
-            | Self::UnsupportedMethod { .. }
-            | Self::Scram(_)
-            | Self::OutOfOrder { .. }
-            | Self::Malformed { .. }
-            | Self::Frame(_)
-            | Self::TooMuch { .. }
-            | Self::NotIdle
-            | Self::BadKey { .. }
-            | Self::Lost(_) => Blame::Server,
-            Self::BadParameter | Self::StartupTooLong { .. } => Blame::Client,
-            Self::WrongSecretType | Self::NoRandom | Self::KeysAborted => Blame::Pooler,
-        }
-    }
-
-    /// What waiting clients are told: the server's own words where it refused.
-    pub fn report(&self, codes: ErrorCodes) -> Report {
-        if let Self::Refused(refusal) = self {
-            let code = refusal.code.unwrap_or(SqlState::PROTOCOL_VIOLATION);
-            return Report::new(Severity::Fatal, code, refusal.message.clone());
-        }
-        let code = match codes {
-            ErrorCodes::PgBouncer => SqlState::PROTOCOL_VIOLATION,
-            ErrorCodes::Postgres => SqlState::CONNECTION_FAILURE,
-        };
-        let mut text = self.to_string();
-        if !matches!(self, Self::WrongSecretType) {
-            text.insert_str(0, "server login failed: ");
-        }
-        Report::new(Severity::Fatal, code, text)
+impl fmt::Debug for ServerLoginStep {
+    /// Without the bytes: a password may be among them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Continue(_) => "Continue",
+            Self::Send { .. } => "Send",
+            Self::NeedKeys { .. } => "NeedKeys",
+            Self::Done(_) => "Done",
+        })
     }
 }
 
@@ -474,49 +376,6 @@ fn malformed(tag: u8) -> impl Fn(ReadError) -> ServerLoginError {
 
 fn send(bytes: BytesMut, next: ServerLogin) -> ServerLoginStep {
     ServerLoginStep::Send { bytes, next }
-}
-
-fn startup_packet(request: &ServerLoginRequest) -> Result<BytesMut, ServerLoginError> {
-    let mut pairs: Vec<(&[u8], &[u8])> = vec![(b"user", &request.user)];
-    pairs.push((b"database", &request.database));
-    pairs.extend(
-        request
-            .parameters
-            .iter()
-            .map(|(name, value)| (&**name, &**value)),
-    );
-    let mut body = Vec::new();
-    for (name, value) in pairs {
-        let zero = memchr::memchr(0, name).or(memchr::memchr(0, value));
-        if name.is_empty() || zero.is_some() {
-            return Err(ServerLoginError::BadParameter);
-        }
-        body.extend_from_slice(&[name, b"\0", value, b"\0"].concat());
-    }
-    body.push(0);
-    let length = body.len() + 8;
-    if length > STARTUP_BYTES_MAX {
-        return Err(ServerLoginError::StartupTooLong { length });
-    }
-    let mut packet = BytesMut::with_capacity(length);
-    packet.put_u32(u32::try_from(length).expect("a startup packet is short"));
-    packet.put_u32(PROTOCOL_3_0);
-    packet.put_slice(&body);
-    Ok(packet)
-}
-
-fn sasl_initial(message: &[u8]) -> BytesMut {
-    let length = u32::try_from(message.len()).expect("a SCRAM message is short");
-    password_message(&[MECHANISM.as_bytes(), b"\0", &length.to_be_bytes(), message].concat())
-}
-
-/// A `p` message: password, SASL response.
-fn password_message(body: &[u8]) -> BytesMut {
-    let mut message = BytesMut::with_capacity(body.len() + 5);
-    message.put_u8(b'p');
-    message.put_u32(u32::try_from(body.len() + 4).expect("a proof is short"));
-    message.put_slice(body);
-    message
 }
 
 #[cfg(test)]

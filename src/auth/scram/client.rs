@@ -186,3 +186,28 @@ fn refused(value: &[u8]) -> ScramError {
         .collect();
     ScramError::Refused { word }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+
+    #[test]
+    fn the_proof_of_rfc_7677_comes_out() {
+        // RFC 7677, section 3: user "user", password "pencil".
+        let nonces = "rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
+        let exchange = Exchange {
+            client_first_bare: b"n=user,r=rOprNGfwEbeRWgbNEkqO".to_vec(),
+            server_first: format!("r={nonces},s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096").into_bytes(),
+            without_proof: format!("c=biws,r={nonces}").into_bytes(),
+        };
+        let salt = decode_salt(b"W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
+        let password = Password::new(b"pencil").unwrap();
+        let request = KeyRequest::new(password, &salt, NonZeroU32::new(4096).unwrap()).unwrap();
+        let (message, next) = AwaitKeys { exchange }.keys(&request.derive());
+        assert!(message.ends_with(b",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="));
+        let server_final = b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=";
+        assert_eq!(next.server_final(server_final), Ok(()));
+    }
+}

@@ -264,3 +264,38 @@ impl Proof {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exchange_of_rfc_7677_is_accepted() {
+        // RFC 7677, section 3: user "user", password "pencil".
+        let nonce = b"rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
+        let mut server_first = b"r=".to_vec();
+        server_first.extend_from_slice(nonce);
+        server_first.extend_from_slice(b",s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096");
+        let exchange = AwaitClientFinal {
+            basis: Basis::Plain(Password::new(b"pencil").unwrap()),
+            salt: super::super::message::decode_salt(b"W22ZaJ0SNY7soEsUEjb6gQ==")
+                .unwrap()
+                .into(),
+            iterations: NonZeroU32::new(4096).unwrap(),
+            client_first_bare: b"n=user,r=rOprNGfwEbeRWgbNEkqO".to_vec(),
+            server_first,
+            nonce: nonce.to_vec(),
+            binding: Binding::No,
+        };
+        let client_final = b"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
+            p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
+        let ServerOutcome::NeedKeys { request, next } =
+            exchange.client_final(client_final).unwrap()
+        else {
+            panic!("a plain password needs keys")
+        };
+        let verified = next.keys(&request.derive()).unwrap();
+        let expected = b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=";
+        assert_eq!(verified.message, expected);
+    }
+}

@@ -14,12 +14,30 @@ pub const PARAMETER_BYTES_MAX: usize = 64 * 1024;
 /// Longest message of an error that is kept, in bytes.
 const MESSAGE_BYTES_MAX: usize = 1024;
 
+/// A parameter of a session and its value, in whatever encoding it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameter {
+    /// Its name, as the sender spells it.
+    pub name: Box<[u8]>,
+    /// Its value.
+    pub value: Box<[u8]>,
+}
+
+impl Parameter {
+    /// A parameter from its two strings.
+    pub fn new(name: &[u8], value: &[u8]) -> Self {
+        Self {
+            name: name.into(),
+            value: value.into(),
+        }
+    }
+}
+
 /// A server connection that is ready.
 #[derive(Debug)]
 pub struct LoggedIn {
-    /// `ParameterStatus` values in the order they came, each name once with its last value. The bytes
-    /// are the server's, in its encoding.
-    pub parameters: Vec<(Box<[u8]>, Box<[u8]>)>,
+    /// `ParameterStatus` values in the order they came, each name once with its last value.
+    pub parameters: Vec<Parameter>,
     /// For cancelling queries; some servers that only speak like `PostgreSQL` give none.
     pub key: Option<BackendKey>,
     /// From `ReadyForQuery`: always idle.
@@ -77,7 +95,7 @@ fn bounded(text: &[u8]) -> String {
 /// What has been told so far.
 #[derive(Debug, Default)]
 pub(super) struct Collected {
-    parameters: Vec<(Box<[u8]>, Box<[u8]>)>,
+    parameters: Vec<Parameter>,
     bytes: usize,
     key: Option<BackendKey>,
 }
@@ -95,15 +113,19 @@ impl Collected {
             let (what, limit) = ("parameter bytes", PARAMETER_BYTES_MAX);
             return Err(ServerLoginError::TooMuch { what, limit });
         }
-        if let Some((_, old)) = self.parameters.iter_mut().find(|(old, _)| **old == *name) {
-            *old = value.into();
+        if let Some(known) = self
+            .parameters
+            .iter_mut()
+            .find(|known| *known.name == *name)
+        {
+            known.value = value.into();
             return Ok(());
         }
         if self.parameters.len() == PARAMETERS_MAX {
             let (what, limit) = ("parameters", PARAMETERS_MAX);
             return Err(ServerLoginError::TooMuch { what, limit });
         }
-        self.parameters.push((name.into(), value.into()));
+        self.parameters.push(Parameter::new(name, value));
         Ok(())
     }
 
