@@ -30,6 +30,8 @@ enum Lists {
 pub(super) fn fetch(job: &Job<'_>, out: &mut dyn Write) -> Result<(), RouteError> {
     let debs = match download(job, Lists::Machine, out) {
         Ok(debs) => debs,
+        // Without apt, fresh lists are of no use.
+        Err(RouteError::Process(error @ ProcessError::Start { .. })) => return Err(error.into()),
         Err(error) => {
             writeln!(out, "  with apt-get: {error}").map_err(RouteError::Print)?;
             refresh_lists(job, out)?;
