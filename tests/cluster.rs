@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use pgweir::demo::cluster::{Cluster, ClusterOptions, Installation};
+use pgweir::demo::cluster::{Cluster, ClusterOptions, Installation, TlsFiles};
 
 fn start(options: ClusterOptions) -> Cluster {
     let options = ClusterOptions {
@@ -89,6 +89,35 @@ fn settings_and_access_rules_take_effect() {
         refused.to_string().contains("pg_hba.conf rejects"),
         "{refused}"
     );
+}
+
+#[test]
+fn servers_speak_tls_with_the_given_certificate() {
+    let files = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let certificate = files.path().join("certificate.pem");
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    let key = files.path().join("key.pem");
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let cluster = start(ClusterOptions {
+        hba: vec!["hostssl all all 127.0.0.1/32 trust".to_owned()],
+        tls: Some(TlsFiles {
+            certificate: certificate.clone(),
+            key,
+            client_authorities: Some(certificate),
+        }),
+        ..ClusterOptions::default()
+    });
+    let installation = Installation::find().unwrap();
+    let conninfo = cluster.primary().conninfo("postgres", "postgres");
+    let sql = "select ssl from pg_stat_ssl where pid = pg_backend_pid()";
+    let over_tls = format!("{conninfo} sslmode=require");
+    assert_eq!(
+        installation.psql(&over_tls, sql, cluster.dir()).unwrap(),
+        "t"
+    );
+    let plain = format!("{conninfo} sslmode=disable");
+    assert!(installation.psql(&plain, sql, cluster.dir()).is_err());
 }
 
 #[test]

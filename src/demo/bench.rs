@@ -265,7 +265,8 @@ impl Sampler {
             &bench.server.socket_conninfo("postgres"),
         ]);
         command.arg("-f").arg(&script);
-        let process = Process::start(command, "psql", &counts)?;
+        // Not SIGQUIT, which psql ignores.
+        let process = Process::start(command, "psql", &counts, Signal::SIGTERM)?;
         Ok(Self { process, counts })
     }
 

@@ -1,6 +1,6 @@
 //! `pgweir demo`: a real `PostgreSQL` primary and replica, pgweir in front, and a table of numbers.
 //!
-//! [`run`] is the sequence; [`cluster`] is the harness that starts real servers, which the
+//! [`run()`] is the sequence; [`cluster`] is the harness that starts real servers, which the
 //! integration tests use too. Everything here is synchronous: it starts programs and waits for them.
 //!
 //! Invariants: only 127.0.0.1 and sockets in a directory of our own are served; whatever was
@@ -11,6 +11,7 @@ pub mod account;
 pub mod bench;
 pub mod binaries;
 pub mod cluster;
+pub mod error;
 pub mod fetch;
 pub mod interrupt;
 pub mod latency;
@@ -19,8 +20,11 @@ pub mod pooler;
 pub mod process;
 pub mod run;
 pub mod scratch;
+pub mod search;
+pub mod stage;
 pub mod table;
 pub mod version;
 
+pub use error::DemoError;
 pub use options::DemoOptions;
-pub use run::{DemoError, run};
+pub use run::run;

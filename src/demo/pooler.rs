@@ -165,7 +165,7 @@ impl PoolerPlan<'_> {
         let mut command = Command::new(program);
         command.arg(self.ini_file()).current_dir(self.dir);
         self.account.apply(&mut command);
-        Process::start(command, "pgweir", &self.log_file())
+        Process::start(command, "pgweir", &self.log_file(), Signal::SIGQUIT)
     }
 
     /// The program may lie in root's home, which the account cannot enter.

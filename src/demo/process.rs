@@ -68,20 +68,27 @@ pub enum ProcessError {
 pub struct Process {
     child: Child,
     name: String,
+    end_at_once: Signal,
 }
 
 /// One step of stopping a process: a signal, and how long it has to work.
 pub type StopStep = (Signal, Duration);
 
-/// How to stop what has no better way: ask, then insist.
-const LAST_RESORT: [StopStep; 2] = [
-    (Signal::SIGQUIT, Duration::from_secs(3)),
-    (Signal::SIGKILL, Duration::from_secs(10)),
-];
+/// How long a dropped process has to end at once: a little more than `PostgreSQL` gives its own
+/// children in an immediate shutdown.
+const END_AT_ONCE_LIMIT: Duration = Duration::from_secs(8);
+/// How long the system may take to end a killed process.
+const KILL_LIMIT: Duration = Duration::from_secs(10);
 
 impl Process {
-    /// Starts `command` with everything that it writes appended to the file `log`.
-    pub fn start(mut command: Command, name: &str, log: &Path) -> Result<Self, ProcessError> {
+    /// Starts `command` with everything that it writes appended to the file `log`; `end_at_once` is
+    /// the signal that makes this program end without waiting for anybody.
+    pub fn start(
+        mut command: Command,
+        name: &str,
+        log: &Path,
+        end_at_once: Signal,
+    ) -> Result<Self, ProcessError> {
         let failed = |error| ProcessError::Start {
             program: name.to_owned(),
             error,
@@ -91,8 +98,11 @@ impl Process {
         let errors = log.try_clone().map_err(failed)?;
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
         let child = command.process_group(0).spawn().map_err(failed)?;
-        let name = name.to_owned();
-        Ok(Self { child, name })
+        Ok(Self {
+            child,
+            name: name.to_owned(),
+            end_at_once,
+        })
     }
 
     /// Its process id.
@@ -144,8 +154,12 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        let steps = [
+            (self.end_at_once, END_AT_ONCE_LIMIT),
+            (Signal::SIGKILL, KILL_LIMIT),
+        ];
         // Nobody is left to hear of a process that outlives SIGKILL.
-        drop(self.stop(&LAST_RESORT));
+        drop(self.stop(&steps));
     }
 }
 
@@ -273,6 +287,8 @@ pub fn tail(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
     use super::*;
 
     const LIMIT: Duration = Duration::from_secs(30);
@@ -324,14 +340,13 @@ mod tests {
     fn a_process_is_stopped_by_the_first_step_that_works() {
         let log = Path::new("/dev/null");
         let command = shell("trap '' INT; while :; do sleep 0.02; done");
-        let mut process = Process::start(command, "loop", log).unwrap();
+        let mut process = Process::start(command, "loop", log, Signal::SIGTERM).unwrap();
         assert_eq!(process.ended().unwrap(), None);
         let steps = [
             (Signal::SIGINT, Duration::from_millis(50)),
             (Signal::SIGKILL, LIMIT),
         ];
         let status = process.stop(&steps).unwrap();
-        use std::os::unix::process::ExitStatusExt as _;
         assert!(status.signal().is_some(), "{status}");
     }
 

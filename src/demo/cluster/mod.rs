@@ -33,10 +33,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::account::{Account, AccountError};
-use super::binaries::{Binaries, Surroundings, Tool, Unusable};
+use super::binaries::{Binaries, Tool, Unusable};
 use super::interrupt::{Deadline, Interrupt, Interrupted};
 use super::process::{self, ProcessError};
 use super::scratch::{Fate, Scratch};
+use super::search::Surroundings;
 
 pub use port::{free_port, is_free};
 pub use server::Server;
@@ -74,8 +75,8 @@ pub enum ClusterError {
     /// A program failed.
     #[error(transparent)]
     Process(#[from] ProcessError),
-    /// A server ended while it started.
-    #[error("{server} ended while starting ({status}): {log}")]
+    /// A server ended by itself, while it started or later.
+    #[error("{server} ended ({status}): {log}")]
     Died {
         /// Its name in the cluster.
         server: String,

@@ -167,7 +167,7 @@ impl Server {
             .arg("-D")
             .arg(&self.data)
             .args(["-p", &self.port.to_string()]);
-        let process = Process::start(command, &self.name, &self.log)?;
+        let process = Process::start(command, &self.name, &self.log, Signal::SIGQUIT)?;
         self.wait_until_ready(process, deadline)
     }
 

