@@ -1,20 +1,22 @@
 //! Carries out what the pools decide: opens connections, closes them, forgets what was removed.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
 use super::room::Room;
 use super::servers::{log_who, target_of};
 use super::{Pooler, Server};
-use crate::config::Host;
+use crate::config::{Host, LoadBalanceHosts, SocketDir};
 use crate::pool::handle::{Opener, PendingOpen, Removed};
 use crate::pool::{OpenFailure, PoolKey, Why, WorkerId};
-use crate::server::connect::{Connector, HostOrder, Target};
+use crate::server::connect::{Connector, Host as KnownHost, HostOrder, Target};
 use crate::server::errand::ErrandError;
 use crate::server::open::{Identity, OpenError, Reported, greet, log_in, reach};
 use crate::session::server_login::{ServerLoginError, ServerLoginRequest};
 use crate::telemetry::events;
+use crate::telemetry::line::{PeerAddress, Side, Who};
 
 /// Opens connections for the pools of one process.
 #[derive(Debug)]
@@ -100,8 +102,8 @@ impl Pooler {
         let database = config.database(&key.database)?;
         let room = self.room(&key);
         let order = match database.spec.load_balance_hosts {
-            crate::config::LoadBalanceHosts::RoundRobin => HostOrder::RoundRobin,
-            crate::config::LoadBalanceHosts::Disable => HostOrder::Stick,
+            LoadBalanceHosts::RoundRobin => HostOrder::RoundRobin,
+            LoadBalanceHosts::Disable => HostOrder::Stick,
         };
         let host = room.with_turn(|turn| turn.pick(&database.spec.hosts, order).cloned())?;
         let target = target_of(&config, &host, database.spec.port)?;
@@ -155,7 +157,15 @@ impl Pooler {
         let reached = match reach(connector, &plan.target, &who, now).await {
             Ok(reached) => reached,
             Err(error) => {
-                events::server_connect_failed(&who.pool.to_string(), &error);
+                let peer = peer_name(&plan.target);
+                let who = Who {
+                    side: Side::Server,
+                    id: who.id,
+                    database: Some(&who.pool.database),
+                    user: Some(&who.pool.user),
+                    peer: PeerAddress::Host(&peer, plan.target.port),
+                };
+                events::closing(&who, &failure(&error).to_string(), Duration::ZERO);
                 return Err(error);
             }
         };
@@ -200,6 +210,13 @@ impl Pooler {
     }
 }
 
+fn peer_name(target: &Target) -> String {
+    match &target.host {
+        KnownHost::Name(name) | KnownHost::Unix(name) => name.clone(),
+        KnownHost::Ip(address) => address.to_string(),
+    }
+}
+
 fn failure(error: &OpenError) -> OpenFailure {
     match error {
         OpenError::Connect(error) => OpenFailure::Unreachable(error.text().into()),
@@ -225,17 +242,15 @@ fn failure(error: &OpenError) -> OpenFailure {
 /// Hosts of an entry as the connector knows them; `None` for the default socket where there is none.
 pub(super) fn host_of(
     host: &Host,
-    default: Option<&crate::config::SocketDir>,
-) -> Option<crate::server::connect::Host> {
-    use crate::config::SocketDir;
-    use crate::server::connect::Host as Known;
+    default: Option<&SocketDir>,
+) -> Option<KnownHost> {
     match host {
-        Host::Tcp(name) => Some(Known::parse(name)),
-        Host::Unix(dir) => Some(Known::Unix(dir.clone())),
-        Host::Abstract(name) => Some(Known::Unix(format!("@{name}"))),
+        Host::Tcp(name) => Some(KnownHost::parse(name)),
+        Host::Unix(dir) => Some(KnownHost::Unix(dir.clone())),
+        Host::Abstract(name) => Some(KnownHost::Unix(format!("@{name}"))),
         Host::DefaultSocket => match default? {
-            SocketDir::Path(dir) => Some(Known::Unix(dir.clone())),
-            SocketDir::Abstract(name) => Some(Known::Unix(format!("@{name}"))),
+            SocketDir::Path(dir) => Some(KnownHost::Unix(dir.clone())),
+            SocketDir::Abstract(name) => Some(KnownHost::Unix(format!("@{name}"))),
         },
     }
 }

@@ -176,7 +176,7 @@ impl Writer {
         let shared = Arc::new(Shared::default());
         let of_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("log".to_owned());
-        thread.spawn(move || write_until_closed(&of_thread, sinks, tell_loss))?;
+        thread.spawn(move || write_until_closed(&of_thread, sinks, &tell_loss))?;
         Ok(Self { shared })
     }
 
@@ -234,7 +234,7 @@ impl Writer {
     }
 }
 
-fn write_until_closed(shared: &Shared, mut sinks: Sinks, tell_loss: TellLoss) {
+fn write_until_closed(shared: &Shared, mut sinks: Sinks, tell_loss: &TellLoss) {
     let mut batch = Batch::default();
     let mut told = 0;
     loop {
@@ -250,7 +250,7 @@ fn write_until_closed(shared: &Shared, mut sinks: Sinks, tell_loss: TellLoss) {
 
         let lines = u64::try_from(batch.marks.len()).unwrap_or(u64::MAX);
         if lost > told {
-            append_loss(&mut batch, lost - told, &tell_loss);
+            append_loss(&mut batch, lost - told, tell_loss);
             told = lost;
         }
         let failed = sinks.write(&batch);

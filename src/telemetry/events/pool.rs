@@ -50,15 +50,12 @@ pub fn idle_pool_removed(database: &str, user: &str, age: Duration) {
 /// word; `database` its argument.
 pub fn console_command(command: &str, database: Option<&str>) {
     let details = Details::default();
-    match database {
-        Some(name) => {
-            let text = format_args!("{command} '{name}' command issued");
-            emit(Level::Log, "console_command", details, text);
-        }
-        None => {
-            let text = format_args!("{command} command issued");
-            emit(Level::Log, "console_command", details, text);
-        }
+    if let Some(name) = database {
+        let text = format_args!("{command} '{name}' command issued");
+        emit(Level::Log, "console_command", details, text);
+    } else {
+        let text = format_args!("{command} command issued");
+        emit(Level::Log, "console_command", details, text);
     }
 }
 

@@ -123,8 +123,10 @@ fn process_and_pool_lines_have_pgbouncers_words() {
         },
     );
     let expected = [
-        "LOG kernel file descriptor limit: 100 (hard: 200); max_client_conn: 150, max expected fd use: 171",
-        "WARNING max expected fd use of 171 is above the file descriptor limit of 100: raise the limit or lower max_client_conn",
+        "LOG kernel file descriptor limit: 100 (hard: 200); max_client_conn: 150, \
+         max expected fd use: 171",
+        "WARNING max expected fd use of 171 is above the file descriptor limit of 100: \
+         raise the limit or lower max_client_conn",
         "LOG listening on 127.0.0.1:6432",
         concat!("LOG process up: pgweir ", env!("CARGO_PKG_VERSION")),
         "LOG RELOAD command issued",
@@ -132,7 +134,9 @@ fn process_and_pool_lines_have_pgbouncers_words() {
         "LOG registered new auto-database: x",
         "LOG dropping database 'x' as it does not exist anymore or inactive auto-database",
         "LOG cleaning up idle pool for user ann on db x because: pool idle timeout (age= 9s)",
-        "LOG stats: 0 xacts/s, 0 queries/s, 0 client parses/s, 0 server parses/s, 0 binds/s, 0 client logins/s, in 0 B/s, out 0 B/s, xact 0 us, query 0 us, wait 0 us",
+        "LOG stats: 0 xacts/s, 0 queries/s, 0 client parses/s, 0 server parses/s, \
+         0 binds/s, 0 client logins/s, \
+         in 0 B/s, out 0 B/s, xact 0 us, query 0 us, wait 0 us",
         "LOG client connections dropped, exiting",
         "LOG stale pidfile, removing",
         "FATAL cannot load config file",

@@ -1,11 +1,12 @@
 use super::*;
+use std::fmt::Write as _;
 use std::io::Read;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn tell(lost: u64, out: &mut String) -> usize {
     let body = out.len();
-    out.push_str(&format!("lost {lost}\n"));
+    writeln!(out, "lost {lost}").unwrap();
     body
 }
 
@@ -31,12 +32,13 @@ fn lines_keep_their_order_and_a_flush_finds_them_in_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
     let writer = Writer::start(to_file(&path), Box::new(tell)).unwrap();
-    let expected = (0..500).map(|n| format!("line {n}\n")).collect::<String>();
-    for n in 0..500 {
-        say(&writer, &format!("line {n}"));
+    let lines = (0..500).map(|n| format!("line {n}")).collect::<Vec<_>>();
+    for line in &lines {
+        say(&writer, line);
     }
     writer.flush(PATIENCE);
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
+    let written = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(written.lines().collect::<Vec<_>>(), lines);
 }
 
 #[test]
