@@ -36,7 +36,9 @@ async fn tls_pair() -> (Stream, Stream) {
 
 /// Bytes that tell their own place.
 fn pattern(from: usize, count: usize) -> Vec<u8> {
-    (from..from + count).map(|at| (at % 251) as u8).collect()
+    (from..from + count)
+        .map(|at| u8::try_from(at % 251).unwrap())
+        .collect()
 }
 
 const PIECE: usize = 100_000;
@@ -122,8 +124,7 @@ fn a_moved_stream_no_longer_needs_its_first_runtime() {
     let first = runtime();
     let (a, b) = first.block_on(tls_pair());
     let second = runtime();
-    let (mut a, mut b) =
-        second.block_on(async { (a.rehome().unwrap(), b.rehome().unwrap()) });
+    let (mut a, mut b) = second.block_on(async { (a.rehome().unwrap(), b.rehome().unwrap()) });
     drop(first);
     second.block_on(async {
         a.write_all(b"hello").await.unwrap();
@@ -187,7 +188,10 @@ async fn a_unix_peer_is_known_by_its_process() {
 #[test]
 fn cipher_suites_have_their_openssl_names() {
     for (suite, name) in [
-        (CipherSuite::TLS13_AES_256_GCM_SHA384, "TLS_AES_256_GCM_SHA384"),
+        (
+            CipherSuite::TLS13_AES_256_GCM_SHA384,
+            "TLS_AES_256_GCM_SHA384",
+        ),
         (
             CipherSuite::TLS13_CHACHA20_POLY1305_SHA256,
             "TLS_CHACHA20_POLY1305_SHA256",

@@ -19,7 +19,10 @@ async fn meet(client: &ServerTls, server: &ClientTls, host: &str) -> Result<Stri
     let text = |error: io::Error| error.to_string();
     let connecting = async {
         let tcp = TcpStream::connect(address).await.unwrap();
-        let mut tls = client.connect(tcp, host, address.ip()).await.map_err(text)?;
+        let mut tls = client
+            .connect(tcp, host, address.ip())
+            .await
+            .map_err(text)?;
         tls.write_all(b"ping").await.map_err(text)?;
         tls.flush().await.map_err(text)?;
         let mut answer = [0; 4];
@@ -104,7 +107,10 @@ async fn a_self_signed_certificate_can_be_its_own_root() {
         assert!(meet(&stranger, &server, "localhost").await.is_err());
         options.ca_file = Some(identity.cert.clone());
         let client = ServerTls::build(&options).unwrap();
-        assert!(meet(&client, &server, "localhost").await.is_ok(), "{mode:?}");
+        assert!(
+            meet(&client, &server, "localhost").await.is_ok(),
+            "{mode:?}"
+        );
         let elsewhere = meet(&client, &server, "elsewhere.example").await;
         assert_eq!(elsewhere.is_ok(), mode == SslMode::VerifyCa);
     }
