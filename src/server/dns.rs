@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -90,10 +90,10 @@ impl Dns {
                     turn
                 }
             };
-            return match addresses.is_empty() {
-                true => Err(failed("the name has no address".to_owned())),
-                false => Ok(addresses),
-            };
+            if addresses.is_empty() {
+                return Err(failed("the name has no address".to_owned()));
+            }
+            return Ok(addresses);
         }
     }
 
@@ -128,16 +128,19 @@ impl Dns {
 
     /// Names remembered and lookups under way, for `SHOW LISTS`.
     pub fn counts(&self) -> (usize, usize) {
-        self.with(|state| (state.cache.len(), state.pending.len()))
+        self.with(|state| {
+            let alive = |done: &&watch::Receiver<()>| done.has_changed().is_ok();
+            (
+                state.cache.len(),
+                state.pending.values().filter(alive).count(),
+            )
+        })
     }
 
     fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
         f(&mut self.state.lock().expect("nothing panics under this lock"))
     }
 }
-
-/// A handle for all workers.
-pub type SharedDns = Arc<Dns>;
 
 /// The resolver works in a thread of its own and returns `address:port`; the port is not used.
 async fn look_up(name: &str) -> io::Result<Vec<IpAddr>> {
