@@ -60,7 +60,7 @@ const REFERENCE_HEAD: &str = "\
 # Settings
 
 Every setting of the `[pgbouncer]` section, in the order of `SHOW CONFIG`. Names and meanings are
-those of PgBouncer 1.26; the last table has what is ours alone. Each can also be set by an
+those of PgBouncer 1.26; the second table has what is ours alone. Each can also be set by an
 environment variable: `PGWEIR_` and the name in capitals.
 
 *Change*: `reload` takes effect by `RELOAD`, `SIGHUP` or `SET`; `restart` only by a restart.
@@ -178,9 +178,7 @@ fn escaped(text: &str) -> String {
     let text = text
         .replace("`PgBouncer`", "PgBouncer")
         .replace("`PostgreSQL`", "PostgreSQL");
-    text.replace('|', "\\|")
-        .replace('<', "&lt;")
-        .replace('*', "\\*")
+    text.replace('|', "\\|").replace('*', "\\*")
 }
 
 fn default_text(setting: &Setting) -> String {

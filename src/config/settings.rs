@@ -38,7 +38,7 @@ settings! {
     /// Adds the client's host and port to `application_name` when it connects ("app - host:port"),
     /// so that the origin of a query can be seen on the server.
     application_name_add_host: bool = Some("0"), Kind::Bool, Live, Built;
-    /// Database of [databases] on which `auth_query` is run. Not set: the database that the client
+    /// Database of `[databases]` on which `auth_query` is run. Not set: the database that the client
     /// asked for. Can be set per database.
     auth_dbname: Option<String> = None, Kind::Text, Live, Built;
     /// File with user names and passwords. Read again by RELOAD.
@@ -60,7 +60,7 @@ settings! {
     /// for users with a SCRAM secret. scram-sha-256: SCRAM only. cert, hba, ldap and pam are
     /// errors.
     auth_type: AuthType = Some("md5"), Kind::Choice(AuthType::NAMES), Live, Built;
-    /// User who runs `auth_query`. His own password is taken from `auth_file`. Can be set per
+    /// User who runs `auth_query`. The password is taken from `auth_file`. Can be set per
     /// database.
     auth_user: Option<String> = None, Kind::Text, Live, Built;
     /// Databases that were made from the "*" entry are forgotten after being idle for so long.
@@ -90,8 +90,7 @@ settings! {
     /// of tlsv1.2 and tlsv1.3. Older versions are not built.
     client_tls_protocols: TlsProtocols = Some("secure"), Kind::TlsProtocols, Live, Built;
     /// TLS with clients. disable: never. allow, prefer: if the client asks. require: always.
-    /// verify-ca: always, with a certificate that `client_tls_ca_file` vouches for. verify-full:
-    /// and its name must be the user's.
+    /// verify-ca, verify-full: always, with a certificate that `client_tls_ca_file` vouches for.
     client_tls_sslmode: SslMode = Some("disable"), Kind::Choice(SslMode::NAMES), Live, Built;
     /// The configuration file that the next RELOAD reads. Set at start from the command line.
     conffile: Option<String> = None, Kind::Path, Live, Built;
@@ -157,7 +156,7 @@ settings! {
     /// Server connections that a pool keeps open even when idle, if the database has a forced user
     /// or the pool has a client. Can be set per database.
     min_pool_size: usize = Some("0"), COUNT, Live, Built;
-    /// This process's number in a group of peers, see [peers]. 0: it has no peers.
+    /// This process's number in a group of peers, see `[peers]`. 0: it has no peers.
     peer_id: Option<u16> = Some("0"), Kind::Int { min: 0, max: 16383 }, Live, Built;
     /// File for the process id. Needed with -d.
     pidfile: Option<String> = Some(""), Kind::Path, Restart, Built;
@@ -194,7 +193,7 @@ settings! {
     scram_iterations: u32 = Some("4096"), Kind::Int { min: 1, max: INT_MAX }, Live, Built;
     /// A server connection that was idle for longer is tried before it is used again.
     server_check_delay: Duration = Some("30"), SECONDS, Live, Built;
-    /// What it is tried with. <empty>: an empty query. Nothing at all: it is not tried.
+    /// What it is tried with. `<empty>`: an empty query. Nothing at all: it is not tried.
     server_check_query: CheckQuery = Some("<empty>"), Kind::Sql, Live, Built;
     /// A server connection whose connect and login take longer is given up.
     server_connect_timeout: Option<Duration> = Some("15"), Kind::Timeout, Live, Built;

@@ -67,6 +67,42 @@ fn a_file_as_people_write_it_is_read() {
 }
 
 #[test]
+fn lines_in_the_manner_of_pgbouncers_documentation_are_read() {
+    let entries = [
+        "foodb =",
+        "bardb = host=localhost dbname=bazdb",
+        "forcedb = host=localhost port=300 user=baz password=foo client_encoding=UTF8 datestyle=ISO",
+        "template1 = host=localhost dbname=template1 auth_user=someuser",
+        "nondefaultdb = pool_size=50 reserve_pool_size=10",
+        "pgb-1.example = host=host1.example.com,host2.example.com load_balance_hosts=disable",
+        "local = host=/var/run/postgresql connect_query='SET search_path TO app; SELECT 1'",
+        "* = host=testserver",
+    ];
+    for entry in entries {
+        let text = format!("[databases]\n{entry}\n[pgbouncer]\nauth_file = f\n");
+        assert_eq!(warnings(&text), [""; 0], "{entry}");
+    }
+    for line in [
+        "auth_query = SELECT usename, passwd FROM pg_shadow WHERE usename=$1",
+        "auth_query = SELECT usename, passwd FROM user_search($1)",
+        "server_check_query = select 1",
+        "server_reset_query =",
+        "ignore_startup_parameters = extra_float_digits, options",
+        "track_extra_parameters = search_path, IntervalStyle",
+        "unix_socket_dir = @pooler",
+        "unix_socket_mode = 0770",
+        "listen_addr = *",
+        "logfile = /var/log/pgbouncer/pgbouncer.log",
+        "syslog_facility = LOCAL0",
+        "server_tls_sslmode = verify-full",
+        "max_prepared_statements = 0",
+        "verbose = 2",
+    ] {
+        assert_eq!(warnings(&clean(line)), [""; 0], "{line}");
+    }
+}
+
+#[test]
 fn all_errors_are_reported_at_once_with_their_lines() {
     let text = "early = 1\n[pgbounce]\nx = 1\n[pgbouncer]\npool_mod = session\nlog_stats = maybe\n\
         nonsense\nzzzzzzzzz = 1\nlisten_port = 70000\nquery_timeout = 'abc'\npool_mode = sesion\n\
@@ -74,11 +110,11 @@ fn all_errors_are_reported_at_once_with_their_lines() {
     assert_eq!(
         errors(text),
         [
-            "t.ini:7: expected \"name = value\", found no \"=\"",
             "t.ini:1: \"early\" stands before the first section",
             "t.ini:2: unknown section \"pgbounce\", did you mean \"pgbouncer\"?",
             "t.ini:5: unknown setting \"pool_mod\", did you mean \"pool_mode\"?",
             "t.ini:6: invalid value \"maybe\" for log_stats: expected 0 or 1",
+            "t.ini:7: expected \"name = value\", found no \"=\"",
             "t.ini:8: unknown setting \"zzzzzzzzz\"",
             "t.ini:9: invalid value \"70000\" for listen_port: expected a whole number from 1 to \
              65535",
@@ -227,12 +263,12 @@ fn settings_without_effect_are_warned_about_once_and_only_if_changed() {
     assert_eq!(
         warnings(&text),
         [
+            "t.ini:5: suspend_timeout has no effect: SUSPEND and online restarts went away with \
+             PgBouncer 1.26",
             "t.ini:6: auth_hba_file has no effect: auth_type=hba is not built yet",
             "t.ini:7: pkt_buf has no effect: buffers belong to the worker threads and need no \
              tuning",
             "t.ini:8: service_name has no effect: there is no Windows service",
-            "t.ini:5: suspend_timeout has no effect: SUSPEND and online restarts went away with \
-             PgBouncer 1.26",
         ]
     );
 }
