@@ -60,13 +60,12 @@ fn pair<'a>(whole: &'a str, text: &'a str) -> Result<(Pair<'a>, &'a str), ConnSt
         return Err(ConnStrError::NoKey(column));
     }
     let value = skip_blanks(value);
-    let (value, rest) = match value.strip_prefix('\'') {
-        Some(inner) => unquote(whole, inner)?,
-        None => {
-            let end = value.find(is_blank).unwrap_or(value.len());
-            let (value, rest) = value.split_at(end);
-            (value.to_owned(), rest)
-        }
+    let (value, rest) = if let Some(inner) = value.strip_prefix('\'') {
+        unquote(whole, inner)?
+    } else {
+        let end = value.find(is_blank).unwrap_or(value.len());
+        let (value, rest) = value.split_at(end);
+        (value.to_owned(), rest)
     };
     if value.is_empty() {
         return Err(ConnStrError::EmptyValue(column));
@@ -180,7 +179,9 @@ mod tests {
         #[test]
         fn quoted_values_read_back(values in proptest::collection::vec("[^\0\n]{1,8}", 0..5)) {
             let text: Vec<String> = values.iter().map(|v| format!("k={}", quote(v))).collect();
-            let read: Vec<String> = pairs(&text.join(" ")).unwrap().into_iter().map(|p| p.value).collect();
+            let text = text.join(" ");
+            let read = pairs(&text).unwrap().into_iter().map(|pair| pair.value);
+            let read: Vec<String> = read.collect();
             prop_assert_eq!(read, values);
         }
     }

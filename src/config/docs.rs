@@ -60,7 +60,7 @@ const REFERENCE_HEAD: &str = "\
 # Settings
 
 Every setting of the `[pgbouncer]` section, in the order of `SHOW CONFIG`. Names and meanings are
-those of PgBouncer 1.26; the last table has what is ours alone. Each can also be set by an
+those of PgBouncer 1.26; the second table has what is ours alone. Each can also be set by an
 environment variable: `PGWEIR_` and the name in capitals.
 
 *Change*: `reload` takes effect by `RELOAD`, `SIGHUP` or `SET`; `restart` only by a restart.
@@ -141,7 +141,7 @@ impl Text {
         };
         doc.extend(Some(effect.as_str()).filter(|text| !text.is_empty()));
         self.line("");
-        for line in wrapped(&doc.join(" ")) {
+        for line in wrapped(&doc.join(" ").replace('`', "")) {
             self.line(format_args!(";; {line}"));
         }
         let line = format!(
@@ -172,12 +172,13 @@ impl Text {
     }
 }
 
-/// What Markdown would take for something else.
+/// What Markdown would take for something else. Names stand in backticks in the table already,
+/// where two of them are there for rustdoc alone.
 fn escaped(text: &str) -> String {
-    text.replace('|', "\\|")
-        .replace('<', "&lt;")
-        .replace('*', "\\*")
-        .replace('_', "\\_")
+    let text = text
+        .replace("`PgBouncer`", "PgBouncer")
+        .replace("`PostgreSQL`", "PostgreSQL");
+    text.replace('|', "\\|").replace('*', "\\*")
 }
 
 fn default_text(setting: &Setting) -> String {
@@ -280,7 +281,7 @@ mod tests {
     #[test]
     fn the_sample_with_every_comment_removed_is_the_defaults() {
         let lines = sample_ini();
-        let lines = lines.split_once("Every setting").unwrap().1.lines();
+        let lines = lines.split_once(";; Every setting, in").unwrap().1.lines();
         let lines = lines.filter_map(|line| line.strip_prefix(';').filter(|l| !l.starts_with(';')));
         // These two say "nothing" and cannot be said in a line.
         let lines =

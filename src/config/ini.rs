@@ -151,7 +151,7 @@ fn parse_assign(text: &str) -> Result<Item, LineError> {
     let rest = rest.trim_ascii_start();
     let value = match rest.strip_prefix('=') {
         Some(value) => value.trim_ascii().to_owned(),
-        None if rest.is_empty() => return Err(LineError::NoEquals),
+        None if !rest.contains('=') => return Err(LineError::NoEquals),
         None => return Err(LineError::JunkAfterName),
     };
     Ok(Item::Assign { name, value })

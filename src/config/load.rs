@@ -3,6 +3,8 @@
 //! Order: built-in defaults, the files line by line (the last of equal names wins), then the
 //! environment (`PGWEIR_<SETTING>`). All errors are collected; one of them refuses the whole.
 
+use std::sync::Arc;
+
 use super::check;
 use super::diagnostic::{Diagnostic, Origin, Severity};
 use super::effective::{Assigned, Config};
@@ -64,6 +66,7 @@ pub fn load(
         found.extend(check::cross_check(&config));
     }
     found.extend(check::not_built(&config));
+    sort_by_line(&mut found);
     if found.iter().any(is_error) {
         Err(found)
     } else {
@@ -72,6 +75,27 @@ pub fn load(
             warnings: found,
         })
     }
+}
+
+/// Sorts findings by file, in the order in which the files are first named, and by line. What
+/// stands on no line comes last.
+fn sort_by_line(found: &mut [Diagnostic]) {
+    let mut files: Vec<Arc<str>> = Vec::new();
+    for diagnostic in found.iter() {
+        if let Origin::Line { file, .. } = &diagnostic.origin
+            && !files.contains(file)
+        {
+            files.push(Arc::clone(file));
+        }
+    }
+    found.sort_by_key(|diagnostic| match &diagnostic.origin {
+        Origin::Line { file, line } => (files.iter().position(|known| known == file), *line),
+        Origin::Default
+        | Origin::File(_)
+        | Origin::Environment(_)
+        | Origin::CommandLine
+        | Origin::Console => (Some(files.len()), 0),
+    });
 }
 
 fn is_error(diagnostic: &Diagnostic) -> bool {

@@ -114,7 +114,7 @@ pub struct DatabaseSpec {
     pub port: u16,
     /// User that all clients become on the server ("forced user").
     pub user: Option<String>,
-    /// His password; `None` is the one in `auth_file`.
+    /// That user's password; `None` is the one in `auth_file`.
     pub password: Option<Secret>,
     /// User who runs `auth_query`.
     pub auth_user: Option<String>,

@@ -144,9 +144,9 @@ mod tests {
         let text = "[pgbouncer]\nauth_type=hba\npkt_buf=1\npool_mod=x\n";
         let expected = "ERROR a.ini:2: auth_type=hba is not built yet, and a weaker way to log in \
             will not stand in for it\n\
-            ERROR a.ini:4: unknown setting \"pool_mod\", did you mean \"pool_mode\"?\n\
             WARNING a.ini:3: pkt_buf has no effect: buffers belong to the worker threads and need \
             no tuning\n\
+            ERROR a.ini:4: unknown setting \"pool_mod\", did you mean \"pool_mode\"?\n\
             a.ini: 2 errors, 1 warning\n";
         assert_eq!(report(text, &[]), expected);
     }

@@ -70,7 +70,6 @@ macro_rules! settings {
         /// A time or count that can be switched off is an `Option`, and `None` is off (the text
         /// `0`). A plain `Duration` is a time whose zero has a meaning of its own.
         #[derive(Debug, Clone, PartialEq, Eq)]
-        #[expect(clippy::struct_excessive_bools, reason = "the switches are the operator's own")]
         pub struct Settings { $( $(#[doc = $doc])+ pub $name: $type, )+ }
 
         /// Every setting, in the order of `SHOW CONFIG`.
@@ -97,7 +96,11 @@ macro_rules! settings {
 
         impl Settings {
             /// Sets one value from its text; `None` when there is no such setting.
-            pub(super) fn assign(&mut self, name: &str, raw: &str) -> Option<Result<(), ValueError>> {
+            pub(super) fn assign(
+                &mut self,
+                name: &str,
+                raw: &str,
+            ) -> Option<Result<(), ValueError>> {
                 match name {
                     $( stringify!($name) => {
                         Some(Value::read(raw, &$kind).map(|value| self.$name = value))

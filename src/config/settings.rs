@@ -35,31 +35,33 @@ pub fn find(name: &str) -> Option<&'static Setting> {
 settings! {
     /// Comma-separated list of users who may run every command of the admin console.
     admin_users: Vec<String> = Some(""), Kind::List, Live, Built;
-    /// Adds the client's host and port to application_name when it connects ("app - host:port"), so
-    /// that the origin of a query can be seen on the server.
+    /// Adds the client's host and port to `application_name` when it connects ("app - host:port"),
+    /// so that the origin of a query can be seen on the server.
     application_name_add_host: bool = Some("0"), Kind::Bool, Live, Built;
-    /// Database of [databases] on which auth_query is run. Not set: the database that the client
+    /// Database of `[databases]` on which `auth_query` is run. Not set: the database that the client
     /// asked for. Can be set per database.
     auth_dbname: Option<String> = None, Kind::Text, Live, Built;
     /// File with user names and passwords. Read again by RELOAD.
     auth_file: Option<String> = None, Kind::Path, Live, Built;
-    /// File with host-based access rules, used with auth_type=hba.
+    /// File with host-based access rules, used with `auth_type=hba`.
     auth_hba_file: Option<String> = Some(""), Kind::Path, Live, NotBuilt(NOT_HBA);
-    /// File with user name maps for the cert and peer rules of auth_hba_file.
+    /// File with user name maps for the cert and peer rules of `auth_hba_file`.
     auth_ident_file: Option<String> = None, Kind::Path, Live, NotBuilt(NOT_HBA);
-    /// Options for auth_type=ldap.
+    /// Options for `auth_type=ldap`.
     auth_ldap_options: Option<String> = None, Kind::SecretText, Live,
         NotBuilt("auth_type=ldap is not built yet");
-    /// Query that fetches the password of a user who is not in auth_file. $1 is the user's name. It
-    /// returns two columns, the name and the password, and runs as auth_user. Can be set per
+    /// Query that fetches the password of a user who is not in `auth_file`. $1 is the user's name.
+    /// It returns two columns, the name and the password, and runs as `auth_user`. Can be set per
     /// database.
     auth_query: String = Some("SELECT rolname, CASE WHEN rolvaliduntil < now() THEN NULL ELSE \
         rolpassword END FROM pg_authid WHERE rolname=$1 AND rolcanlogin"), Kind::Sql, Live, Built;
     /// How clients log in. any: everybody is let in and each database needs a forced user. trust:
     /// no password, but the user must be known. plain: password in clear text. md5: MD5, or SCRAM
-    /// for users with a SCRAM secret. scram-sha-256: SCRAM only. cert, hba, ldap and pam are errors.
+    /// for users with a SCRAM secret. scram-sha-256: SCRAM only. cert, hba, ldap and pam are
+    /// errors.
     auth_type: AuthType = Some("md5"), Kind::Choice(AuthType::NAMES), Live, Built;
-    /// User who runs auth_query. His own password is taken from auth_file. Can be set per database.
+    /// User who runs `auth_query`. The password is taken from `auth_file`. Can be set per
+    /// database.
     auth_user: Option<String> = None, Kind::Text, Live, Built;
     /// Databases that were made from the "*" entry are forgotten after being idle for so long.
     autodb_idle_timeout: Option<Duration> = Some("3600"), Kind::Timeout, Live, Built;
@@ -72,7 +74,7 @@ settings! {
     /// Cipher suites of TLS 1.3 that are offered to clients.
     client_tls13_ciphers: Option<String> = None, Kind::Text, Live, NotBuilt(FIXED_SUITES);
     /// Certificates of the authorities that sign client certificates. Needed for
-    /// client_tls_sslmode=verify-ca and verify-full.
+    /// `client_tls_sslmode=verify-ca` and verify-full.
     client_tls_ca_file: Option<String> = Some(""), Kind::Path, Live, Built;
     /// Certificate that is shown to clients.
     client_tls_cert_file: Option<String> = Some(""), Kind::Path, Live, Built;
@@ -82,19 +84,18 @@ settings! {
     client_tls_dheparams: String = Some("auto"), Kind::Text, Live, NotBuilt(FIXED_GROUPS);
     /// Curve of the ECDH key exchange with clients.
     client_tls_ecdhcurve: String = Some("auto"), Kind::Text, Live, NotBuilt(FIXED_GROUPS);
-    /// Private key of client_tls_cert_file.
+    /// Private key of `client_tls_cert_file`.
     client_tls_key_file: Option<String> = Some(""), Kind::Path, Live, Built;
     /// Versions of TLS that are offered to clients: secure or all (both are 1.2 and 1.3), or a list
     /// of tlsv1.2 and tlsv1.3. Older versions are not built.
     client_tls_protocols: TlsProtocols = Some("secure"), Kind::TlsProtocols, Live, Built;
     /// TLS with clients. disable: never. allow, prefer: if the client asks. require: always.
-    /// verify-ca: always, with a certificate that client_tls_ca_file vouches for. verify-full: and
-    /// its name must be the user's.
+    /// verify-ca, verify-full: always, with a certificate that `client_tls_ca_file` vouches for.
     client_tls_sslmode: SslMode = Some("disable"), Kind::Choice(SslMode::NAMES), Live, Built;
     /// The configuration file that the next RELOAD reads. Set at start from the command line.
     conffile: Option<String> = None, Kind::Path, Live, Built;
     /// Most server connections of one pool, that is, of one user and database. Can be set per
-    /// database and per user as pool_size.
+    /// database and per user as `pool_size`.
     default_pool_size: usize = Some("20"), COUNT, Live, Built;
     /// Refuses the simple query protocol, which allows several statements in one message.
     disable_pqexec: bool = Some("0"), Kind::Bool, Restart, Built;
@@ -106,7 +107,7 @@ settings! {
     dns_zone_check_period: Option<Duration> = Some("0"), Kind::Timeout, Live,
         NotBuilt("names are looked up by the operating system, which knows no zones");
     /// Which SQLSTATE the pooler's own errors carry. pgbouncer: 08P01 for all. postgres: the code
-    /// that PostgreSQL has for the case, for example 53300 for too many connections.
+    /// that `PostgreSQL` has for the case, for example 53300 for too many connections.
     error_codes: ErrorCodes = Some("pgbouncer"), Kind::Choice(ErrorCodes::NAMES), Live, Built;
     /// A client that idles inside a transaction for so long is disconnected. Can be set per user.
     idle_transaction_timeout: Option<Duration> = Some("0"), Kind::Timeout, Live, Built;
@@ -126,11 +127,11 @@ settings! {
     log_connections: bool = Some("1"), Kind::Bool, Live, Built;
     /// Logs each disconnection with its reason.
     log_disconnections: bool = Some("1"), Kind::Bool, Live, Built;
-    /// Look of the log. pgbouncer: lines as PgBouncer writes them. json: one object a line.
+    /// Look of the log. pgbouncer: lines as `PgBouncer` writes them. json: one object a line.
     log_format: LogFormat = Some("pgbouncer"), Kind::Choice(LogFormat::NAMES), Live, Built;
     /// Logs the errors that the pooler sends to clients.
     log_pooler_errors: bool = Some("1"), Kind::Bool, Live, Built;
-    /// Logs the summed-up statistics every stats_period.
+    /// Logs the summed-up statistics every `stats_period`.
     log_stats: bool = Some("1"), Kind::Bool, Live, Built;
     /// Log file. Opened again by RELOAD, so it can be rotated.
     logfile: Option<String> = Some(""), Kind::Path, Live, Built;
@@ -143,7 +144,7 @@ settings! {
     /// Most server connections of one database, over all its pools. Can be set per database.
     max_db_connections: Option<usize> = Some("0"), Kind::Limit, Live, Built;
     /// Longest message of the protocol that is accepted.
-    max_packet_size: usize = Some("2147483647"), Kind::Bytes { min: 256, max: u32::MAX as i64 },
+    max_packet_size: usize = Some("2147483647"), Kind::Bytes { min: 256, max: 0xffff_ffff },
         Live, Built;
     /// Prepared statements that are kept on one server connection, so that clients of transaction
     /// and statement pools can use them. 0: they are not looked at.
@@ -155,14 +156,15 @@ settings! {
     /// Server connections that a pool keeps open even when idle, if the database has a forced user
     /// or the pool has a client. Can be set per database.
     min_pool_size: usize = Some("0"), COUNT, Live, Built;
-    /// This process's number in a group of peers, see [peers]. 0: it has no peers.
+    /// This process's number in a group of peers, see `[peers]`. 0: it has no peers.
     peer_id: Option<u16> = Some("0"), Kind::Int { min: 0, max: 16383 }, Live, Built;
     /// File for the process id. Needed with -d.
     pidfile: Option<String> = Some(""), Kind::Path, Restart, Built;
     /// Size of a connection's buffer.
-    pkt_buf: usize = Some("4096"), Kind::Bytes { min: 1, max: INT_MAX }, Restart, NotBuilt(ONE_LOOP);
+    pkt_buf: usize = Some("4096"), Kind::Bytes { min: 1, max: INT_MAX }, Restart,
+        NotBuilt(ONE_LOOP);
     /// How many server connections one pool may be opening at once. 1: one after the other, as
-    /// PgBouncer.
+    /// `PgBouncer`.
     pool_connect_parallelism: usize = Some("4"), Kind::Int { min: 1, max: 1000 }, Live, Built;
     /// A pool without clients and servers is forgotten after so long.
     pool_idle_timeout: Option<Duration> = Some("0"), Kind::Timeout, Live, Built;
@@ -178,7 +180,7 @@ settings! {
     /// per user.
     query_wait_timeout: Option<Duration> = Some("120"), Kind::Timeout, Live, Built;
     /// Server connections that a pool may have beyond its size once a client has waited for
-    /// reserve_pool_timeout. Can be set per database and per user.
+    /// `reserve_pool_timeout`. Can be set per database and per user.
     reserve_pool_size: usize = Some("0"), COUNT, Live, Built;
     /// How long a client waits before the reserve is used. 0: the reserve is not used.
     reserve_pool_timeout: Option<Duration> = Some("5"), Kind::Timeout, Live, Built;
@@ -191,7 +193,7 @@ settings! {
     scram_iterations: u32 = Some("4096"), Kind::Int { min: 1, max: INT_MAX }, Live, Built;
     /// A server connection that was idle for longer is tried before it is used again.
     server_check_delay: Duration = Some("30"), SECONDS, Live, Built;
-    /// What it is tried with. <empty>: an empty query. Nothing at all: it is not tried.
+    /// What it is tried with. `<empty>`: an empty query. Nothing at all: it is not tried.
     server_check_query: CheckQuery = Some("<empty>"), Kind::Sql, Live, Built;
     /// A server connection whose connect and login take longer is given up.
     server_connect_timeout: Option<Duration> = Some("15"), Kind::Timeout, Live, Built;
@@ -207,7 +209,7 @@ settings! {
     server_login_retry: Duration = Some("15"), SECONDS, Live, Built;
     /// Query that cleans a server connection when it goes back to a session pool.
     server_reset_query: Option<String> = Some("DISCARD ALL"), Kind::Sql, Live, Built;
-    /// Runs server_reset_query in transaction and statement pools, too.
+    /// Runs `server_reset_query` in transaction and statement pools, too.
     server_reset_query_always: bool = Some("0"), Kind::Bool, Live, Built;
     /// Uses the server connection that was idle longest, not the one used last.
     server_round_robin: bool = Some("0"), Kind::Bool, Live, Built;
@@ -220,15 +222,15 @@ settings! {
     server_tls_cert_file: Option<String> = Some(""), Kind::Path, Live, Built;
     /// Cipher suites of TLS 1.2 and older that are offered to servers.
     server_tls_ciphers: String = Some("default"), Kind::Text, Live, NotBuilt(FIXED_SUITES);
-    /// Private key of server_tls_cert_file.
+    /// Private key of `server_tls_cert_file`.
     server_tls_key_file: Option<String> = Some(""), Kind::Path, Live, Built;
-    /// Versions of TLS that are offered to servers, see client_tls_protocols.
+    /// Versions of TLS that are offered to servers, see `client_tls_protocols`.
     server_tls_protocols: TlsProtocols = Some("secure"), Kind::TlsProtocols, Live, Built;
     /// TLS with servers. disable: never. allow, prefer: if the server can. require: always.
-    /// verify-ca: always, with a certificate that server_tls_ca_file vouches for. verify-full: and
-    /// it must be for the server's host name.
+    /// verify-ca: always, with a certificate that `server_tls_ca_file` vouches for. verify-full:
+    /// and it must be for the server's host name.
     server_tls_sslmode: SslMode = Some("prefer"), Kind::Choice(SslMode::NAMES), Live, Built;
-    /// Name of the Windows service, the older name of job_name.
+    /// Name of the Windows service, the older name of `job_name`.
     service_name: String = Some("pgbouncer"), Kind::Text, Restart,
         Obsolete("there is no Windows service");
     /// Lets several processes listen on the same port.
@@ -243,10 +245,12 @@ settings! {
     /// Sends the log to syslog.
     syslog: bool = Some("0"), Kind::Bool, Live, Built;
     /// Facility of the lines in syslog.
-    syslog_facility: SyslogFacility = Some("daemon"), Kind::Choice(SyslogFacility::NAMES), Live, Built;
+    syslog_facility: SyslogFacility = Some("daemon"), Kind::Choice(SyslogFacility::NAMES),
+        Live, Built;
     /// Name of the program in syslog.
     syslog_ident: String = Some("pgbouncer"), Kind::Text, Live, Built;
-    /// Accepts a TCP connection only when its first bytes are there (TCP_DEFER_ACCEPT, 45 seconds).
+    /// Accepts a TCP connection only when its first bytes are there (`TCP_DEFER_ACCEPT`, 45
+    /// seconds).
     tcp_defer_accept: bool = Some("1"), Kind::Bool, Live, Built;
     /// TCP keepalive on client and server connections.
     tcp_keepalive: bool = Some("1"), Kind::Bool, Live, Built;
@@ -259,10 +263,10 @@ settings! {
     /// Size of the sockets' buffers in the kernel. 0: the system's default.
     tcp_socket_buffer: Option<usize> = Some("0"), Kind::Bytes { min: 0, max: INT_MAX }, Live, Built;
     /// How long sent data may stay unacknowledged before the connection is ended
-    /// (TCP_USER_TIMEOUT). 0: the system's default.
+    /// (`TCP_USER_TIMEOUT`). 0: the system's default.
     tcp_user_timeout: Option<Duration> = Some("0"), Kind::Milliseconds, Live, Built;
     /// Comma-separated list of further parameters that are tracked per client. The parameters that
-    /// PostgreSQL reports to clients are tracked without being named here.
+    /// `PostgreSQL` reports to clients are tracked without being named here.
     track_extra_parameters: Vec<String> = Some(""), Kind::List, Restart, Built;
     /// A transaction that runs for so long loses its server connection. Can be set per user.
     transaction_timeout: Option<Duration> = Some("0"), Kind::Timeout, Live, Built;

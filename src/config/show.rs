@@ -53,3 +53,33 @@ impl Config {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `SHOW CONFIG` of `PgBouncer` 1.26.1: key, default and changeable.
+    const PGBOUNCER: &str = include_str!("show/pgbouncer_1_26_1.txt");
+
+    #[test]
+    fn rows_are_those_of_pgbouncer_in_its_order() {
+        let ours = [
+            "error_codes",
+            "log_format",
+            "pool_connect_parallelism",
+            "workers",
+        ];
+        let rows = Config::default().show();
+        let rows = rows.iter().filter(|row| !ours.contains(&row.key));
+        let lines: Vec<String> = rows
+            .map(|row| {
+                let default = match row.key {
+                    "auth_query" => "...",
+                    _ => row.default.unwrap_or("NULL"),
+                };
+                format!("{}|{default}|{}", row.key, row.changeable())
+            })
+            .collect();
+        assert_eq!(lines, PGBOUNCER.lines().collect::<Vec<_>>());
+    }
+}

@@ -240,10 +240,7 @@ fn failure(error: &OpenError) -> OpenFailure {
 }
 
 /// Hosts of an entry as the connector knows them; `None` for the default socket where there is none.
-pub(super) fn host_of(
-    host: &Host,
-    default: Option<&SocketDir>,
-) -> Option<KnownHost> {
+pub(super) fn host_of(host: &Host, default: Option<&SocketDir>) -> Option<KnownHost> {
     match host {
         Host::Tcp(name) => Some(KnownHost::parse(name)),
         Host::Unix(dir) => Some(KnownHost::Unix(dir.clone())),
