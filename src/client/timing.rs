@@ -114,15 +114,20 @@ impl Timing {
             .transaction_began
             .and_then(|began| Some((began + limits.transaction?, Overdue::Transaction)));
         let part = match self.activity {
-            Activity::Busy => limits.query.map(|limit| (self.changed + limit, Overdue::Query)),
+            Activity::Busy => limits
+                .query
+                .map(|limit| (self.changed + limit, Overdue::Query)),
             Activity::IdleInTransaction => limits
                 .idle_transaction
                 .map(|limit| (self.changed + limit, Overdue::IdleTransaction)),
-            Activity::Idle => {
-                limits.client_idle.map(|limit| (self.changed + limit, Overdue::ClientIdle))
-            }
+            Activity::Idle => limits
+                .client_idle
+                .map(|limit| (self.changed + limit, Overdue::ClientIdle)),
         };
-        [whole, part].into_iter().flatten().min_by_key(|(at, _)| *at)
+        [whole, part]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(at, _)| *at)
     }
 }
 
@@ -145,7 +150,13 @@ mod tests {
         timing.change(Activity::Busy, t0 + 3 * SECOND);
         timing.change(Activity::Idle, t0 + 4 * SECOND);
         let spent = timing.take_spent();
-        assert_eq!(spent, Spent { query_us: 2_000_000, transaction_us: 4_000_000 });
+        assert_eq!(
+            spent,
+            Spent {
+                query_us: 2_000_000,
+                transaction_us: 4_000_000
+            }
+        );
         assert_eq!(timing.take_spent(), Spent::default());
     }
 
@@ -159,13 +170,25 @@ mod tests {
             client_idle: Some(9 * SECOND),
         };
         let mut timing = Timing::new(t0);
-        assert_eq!(timing.deadline(&limits), Some((t0 + 9 * SECOND, Overdue::ClientIdle)));
+        assert_eq!(
+            timing.deadline(&limits),
+            Some((t0 + 9 * SECOND, Overdue::ClientIdle))
+        );
         timing.change(Activity::Busy, t0);
-        assert_eq!(timing.deadline(&limits), Some((t0 + 5 * SECOND, Overdue::Query)));
+        assert_eq!(
+            timing.deadline(&limits),
+            Some((t0 + 5 * SECOND, Overdue::Query))
+        );
         timing.change(Activity::IdleInTransaction, t0 + 3 * SECOND);
-        assert_eq!(timing.deadline(&limits), Some((t0 + 5 * SECOND, Overdue::IdleTransaction)));
+        assert_eq!(
+            timing.deadline(&limits),
+            Some((t0 + 5 * SECOND, Overdue::IdleTransaction))
+        );
         timing.change(Activity::Busy, t0 + 4 * SECOND);
-        assert_eq!(timing.deadline(&limits), Some((t0 + 6 * SECOND, Overdue::Transaction)));
+        assert_eq!(
+            timing.deadline(&limits),
+            Some((t0 + 6 * SECOND, Overdue::Transaction))
+        );
         assert_eq!(timing.deadline(&Timeouts::default()), None);
     }
 }

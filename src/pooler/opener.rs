@@ -11,10 +11,10 @@ use super::{Pooler, Server};
 use crate::config::{Host, LoadBalanceHosts, SocketDir};
 use crate::pool::handle::{Opener, PendingOpen, Removed};
 use crate::pool::{OpenFailure, PoolKey, Why, WorkerId};
-use crate::server::connect::{Connector, Host as KnownHost, HostOrder, Target};
+use crate::server::connect::{ConnectError, Connector, Host as KnownHost, HostOrder, Target};
 use crate::server::errand::ErrandError;
 use crate::server::open::{Identity, OpenError, Reported, greet, log_in, reach};
-use crate::session::server_login::{ServerLoginError, ServerLoginRequest};
+use crate::session::server_login::{Parameter, ServerLoginError, ServerLoginRequest};
 use crate::telemetry::events;
 use crate::telemetry::line::{PeerAddress, Side, Who};
 
@@ -122,7 +122,7 @@ impl Pooler {
                 .spec
                 .startup
                 .iter()
-                .map(|(n, v)| (text(n), text(v)))
+                .map(|(name, value)| Parameter::new(name.as_bytes(), value.as_bytes()))
                 .collect(),
             credential: self
                 .credentials
@@ -157,15 +157,7 @@ impl Pooler {
         let reached = match reach(connector, &plan.target, &who, now).await {
             Ok(reached) => reached,
             Err(error) => {
-                let peer = peer_name(&plan.target);
-                let who = Who {
-                    side: Side::Server,
-                    id: who.id,
-                    database: Some(&who.pool.database),
-                    user: Some(&who.pool.user),
-                    peer: PeerAddress::Host(&peer, plan.target.port),
-                };
-                events::closing(&who, &failure(&error).to_string(), Duration::ZERO);
+                tell_refused(&who, &plan.target, &error);
                 return Err(error);
             }
         };
@@ -173,14 +165,10 @@ impl Pooler {
         if config.settings.log_connections {
             events::server_connected(&log_who(facts), facts.local);
         }
-        let (id, login) = (
-            who.id,
-            log_in(reached, plan.request, &self.keys, worker).await,
-        );
-        let (mut conn, reported) = match login {
+        let (mut conn, reported) = match log_in(reached, plan.request, &self.keys, worker).await {
             Ok(opened) => opened,
             Err(error) => {
-                events::server_login_refused(id, &who.pool.to_string(), &error);
+                tell_refused(&who, &plan.target, &error);
                 return Err(error);
             }
         };
@@ -208,6 +196,37 @@ impl Pooler {
         let (_, runtime) = self.next_worker();
         runtime.spawn(super::servers::say_goodbye(conn));
     }
+}
+
+/// One line for an attempt that came to nothing, and one for the server's own words.
+fn tell_refused(who: &Identity, target: &Target, error: &OpenError) {
+    let peer = peer_name(target);
+    let who = Who {
+        side: Side::Server,
+        id: who.id,
+        database: Some(&who.pool.database),
+        user: Some(&who.pool.user),
+        peer: PeerAddress::Host(&peer, target.port),
+    };
+    let reason = match error {
+        OpenError::Login(ServerLoginError::Refused(refusal)) => {
+            events::server_login_failed(&who, "FATAL", &refusal.message);
+            "login failed".to_owned()
+        }
+        OpenError::Connect(ConnectError::Lookup(_)) | OpenError::TimedOut => {
+            failure(error).to_string()
+        }
+        OpenError::Connect(_) | OpenError::Login(_) => {
+            let text = failure(error).to_string();
+            let detail = error.to_string();
+            if text == detail {
+                text
+            } else {
+                format!("{text}: {detail}")
+            }
+        }
+    };
+    events::closing(&who, &reason, Duration::ZERO);
 }
 
 fn peer_name(target: &Target) -> String {

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use crate::pool::PoolKey;
 use crate::server::connect::HostTurn;
-use crate::server::open::Reported;
-use crate::session::params::{ParamSet, is_settable};
+use crate::server::open::{Reported, settable};
+use crate::session::params::ParamSet;
 use crate::session::prepared::Registry;
 use crate::telemetry::stats::PoolStats;
 
@@ -22,18 +22,8 @@ pub struct Welcome {
 impl Welcome {
     /// From the parameters of a login.
     pub fn new(reported: Reported) -> Self {
-        let mut params = ParamSet::new();
-        for (name, value) in &reported {
-            if let (Ok(name), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value))
-                && is_settable(name)
-            {
-                params.set(name, value);
-            }
-        }
-        Self {
-            reported,
-            params: Arc::new(params),
-        }
+        let params = Arc::new(settable(&reported));
+        Self { reported, params }
     }
 }
 

@@ -20,11 +20,11 @@ use crate::net::flow::Outbox;
 use crate::net::{Peer, Stream};
 use crate::pool::{PoolKey, WorkerId};
 use crate::session::params::{ParamSet, is_settable};
-use crate::session::server_login::{LoggedIn, ServerLoginError, ServerLoginRequest};
+use crate::session::server_login::{LoggedIn, Parameter, ServerLoginError, ServerLoginRequest};
 use crate::session::server_state::ServerState;
 
 /// Names and values of `ParameterStatus` at login, as the server sent them.
-pub type Reported = Vec<(Box<[u8]>, Box<[u8]>)>;
+pub type Reported = Vec<Parameter>;
 
 /// Who the new connection is.
 #[derive(Debug, Clone)]
@@ -113,14 +113,7 @@ pub async fn log_in(
 ) -> Result<(Box<ServerConn>, Reported), OpenError> {
     let logged_in = login::login(&mut reached.stream, request, keys).await?;
     reached.facts.key = cancel_key(&logged_in);
-    let mut params = ParamSet::new();
-    for (name, value) in &logged_in.parameters {
-        if let (Ok(name), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value))
-            && is_settable(name)
-        {
-            params.set(name, value);
-        }
-    }
+    let params = settable(&logged_in.parameters);
     let conn = ServerConn {
         stream: reached.stream,
         state: ServerState::new(Arc::new(params)),
@@ -131,6 +124,19 @@ pub async fn log_in(
         created_at: reached.created_at,
     };
     Ok((Box::new(conn), logged_in.parameters))
+}
+
+/// Those of the reported parameters that follow a client.
+pub fn settable(reported: &[Parameter]) -> ParamSet {
+    let mut params = ParamSet::new();
+    for Parameter { name, value } in reported {
+        if let (Ok(name), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value))
+            && is_settable(name)
+        {
+            params.set(name, value);
+        }
+    }
+    params
 }
 
 fn cancel_key(logged_in: &LoggedIn) -> Vec<u8> {

@@ -44,6 +44,20 @@ pub fn is_settable(name: &str) -> bool {
 }
 
 /// Most parameters one set may hold; a server reports about fifteen.
+/// Parameters that follow a client although no server has been asked yet.
+pub const TRACKED: [&str; 10] = [
+    "application_name",
+    "client_encoding",
+    "DateStyle",
+    "default_transaction_read_only",
+    "IntervalStyle",
+    "scram_iterations",
+    "search_path",
+    "session_authorization",
+    "standard_conforming_strings",
+    "TimeZone",
+];
+
 pub const MAX_PARAMETERS: usize = 128;
 
 impl ParamSet {

@@ -1,0 +1,90 @@
+//! Sans-IO. What the configuration says to one client, looked up once for each new configuration.
+
+use std::time::Duration;
+
+use super::timing::Timeouts;
+use crate::config::{CheckQuery, Config, ErrorCodes as Configured, PoolMode, Resolved};
+use crate::session::client_login::ErrorCodes;
+use crate::session::client_state::{SimpleQuery, Tracking};
+
+/// The terms of one client's service.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// Which configuration they come from.
+    pub generation: u64,
+    /// `pool_mode`
+    pub mode: PoolMode,
+    /// `query_wait_timeout`
+    pub wait: Option<Duration>,
+    /// The other timeouts.
+    pub timeouts: Timeouts,
+    /// `server_reset_query` where one is run when a connection comes back.
+    pub reset: Option<String>,
+    /// `server_check_query`, empty for `<empty>`.
+    pub check: String,
+    /// `max_prepared_statements`, where names are followed.
+    pub tracking: Tracking,
+    /// `disable_pqexec`
+    pub simple_query: SimpleQuery,
+    /// `error_codes`
+    pub codes: ErrorCodes,
+    /// Longest time for a check or a reset query (`server_connect_timeout`).
+    pub errand: Duration,
+}
+
+/// Where `server_connect_timeout` is off, an errand has this long.
+const ERRAND: Duration = Duration::from_secs(15);
+
+/// `error_codes` in the words of the session.
+pub fn codes(config: &Config) -> ErrorCodes {
+    match config.settings.error_codes {
+        Configured::Pgbouncer => ErrorCodes::PgBouncer,
+        Configured::Postgres => ErrorCodes::Postgres,
+    }
+}
+
+impl Terms {
+    /// The terms for `login`, whose pool belongs to `pool_user`.
+    pub fn of(
+        config: &Config,
+        generation: u64,
+        database: &Resolved<'_>,
+        (login, pool_user): (&str, &str),
+    ) -> Self {
+        let settings = &config.settings;
+        let mode = config.pool_mode(database.spec, pool_user);
+        let resets = mode == PoolMode::Session || settings.server_reset_query_always;
+        let follows = mode != PoolMode::Session && settings.max_prepared_statements > 0;
+        Self {
+            generation,
+            mode,
+            wait: config.query_wait_timeout(database.spec, login),
+            timeouts: Timeouts {
+                query: config.query_timeout(pool_user),
+                idle_transaction: config.idle_transaction_timeout(pool_user),
+                transaction: config.transaction_timeout(pool_user),
+                client_idle: config.client_idle_timeout(login),
+            },
+            reset: settings
+                .server_reset_query
+                .clone()
+                .filter(|sql| resets && !sql.is_empty()),
+            check: match &settings.server_check_query {
+                CheckQuery::Off | CheckQuery::Empty => String::new(),
+                CheckQuery::Sql(sql) => sql.clone(),
+            },
+            tracking: match follows {
+                true => Tracking::On {
+                    limit: settings.max_prepared_statements,
+                },
+                false => Tracking::Off,
+            },
+            simple_query: match settings.disable_pqexec {
+                true => SimpleQuery::Disallowed,
+                false => SimpleQuery::Allowed,
+            },
+            codes: codes(config),
+            errand: settings.server_connect_timeout.unwrap_or(ERRAND),
+        }
+    }
+}
