@@ -222,3 +222,12 @@ fn each_switch_silences_its_own_lines_only() {
         );
     }
 }
+
+#[test]
+fn debug_lines_come_with_verbosity_one() {
+    let client = who(Side::Client, "ann");
+    let say = || debug(&client, "logged_in", &"logged in");
+    assert_eq!(logged(|_| {}, say).len(), 0);
+    let lines = logged(|settings| settings.verbose = 1, say);
+    assert_eq!(lines, ["DEBUG C-0x2a: bench/ann@127.0.0.1:5000 logged in"]);
+}
