@@ -104,6 +104,7 @@ pub fn wide_lines(files: &[Source]) -> Vec<String> {
         let lines = file.text.lines().zip(file.code.lines());
         for (number, (line, code)) in (1..).zip(lines) {
             // Blanked texts count as one column.
+            let code = code.trim_end();
             let indent = code.len() - code.trim_start().len();
             let words = code.split_whitespace().collect::<Vec<_>>().join(" ");
             let too_wide =

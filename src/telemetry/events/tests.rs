@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::*;
 use crate::ids::ConnId;
 use crate::telemetry::line::{Format, PeerAddress, Side};
-use crate::telemetry::log::{LogSettings, build};
+use crate::telemetry::log::LogSettings;
+use crate::telemetry::log::tests::start;
 use crate::telemetry::stats::Averages;
 use crate::telemetry::writer::{SinkSettings, Stderr};
 
@@ -27,7 +28,7 @@ fn logged(change: impl FnOnce(&mut LogSettings), log: impl FnOnce()) -> Vec<Stri
     let path = dir.path().join("log");
     let mut settings = settings(&path);
     change(&mut settings);
-    let (handle, subscriber) = build(&settings).unwrap();
+    let (handle, subscriber, _company) = start(&settings);
     tracing::subscriber::with_default(subscriber, log);
     handle.flush();
     let text = std::fs::read_to_string(&path).unwrap();
