@@ -401,4 +401,4 @@ impl Visit for Fields {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::telemetry) mod tests;

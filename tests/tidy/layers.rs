@@ -90,8 +90,10 @@ pub fn imports(file: &Source) -> Vec<Vec<String>> {
         } else {
             0
         };
-        let inside_path = code[..at].trim_end().ends_with("::");
-        if inside_path || !(own || (supers > 0 && supers == file.module().len())) {
+        let before = code[..at].trim_end();
+        let visibility = before.ends_with("(in"); // `pub(in crate::pool)` imports nothing
+        let names_crate = own || (supers > 0 && supers == file.module().len());
+        if visibility || before.ends_with("::") || !names_crate {
             continue;
         }
         let skip = if own {
@@ -261,6 +263,10 @@ mod tests {
                 "#[cfg(test)]\nmod tests { use crate::net::x; }",
             ),
             ("src/main.rs", "use pgweir::app::run;"),
+            (
+                "src/pool/a/b.rs",
+                "//! Sans-IO. x\npub(in crate::pool) fn f() {}",
+            ),
         ];
         assert_eq!(complaints(&fine), Vec::<String>::new());
     }

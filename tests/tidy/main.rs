@@ -21,6 +21,7 @@ fn repository() -> Vec<Source> {
         source::collect(root, Path::new(dir), source::Depth::Whole, &mut found);
     }
     source::collect(root, Path::new(""), source::Depth::FilesOnly, &mut found);
+    source::mark_tests(&mut found);
     assert!(
         found.iter().any(|file| file.path == "src/lib.rs"),
         "the sources were not found"

@@ -103,8 +103,12 @@ pub fn wide_lines(files: &[Source]) -> Vec<String> {
     for file in files.iter().filter(|file| file.is_rust()) {
         let lines = file.text.lines().zip(file.code.lines());
         for (number, (line, code)) in (1..).zip(lines) {
-            let too_wide = code.trim_end().chars().count() > COLUMNS
-                || line.chars().count() > COLUMNS_OF_WORDS;
+            // Blanked texts count as one column.
+            let code = code.trim_end();
+            let indent = code.len() - code.trim_start().len();
+            let words = code.split_whitespace().collect::<Vec<_>>().join(" ");
+            let too_wide =
+                indent + words.chars().count() > COLUMNS || line.chars().count() > COLUMNS_OF_WORDS;
             if too_wide {
                 complaints.push(format!("{}:{number}: too wide", file.path));
             }

@@ -20,6 +20,8 @@ pub struct Source {
     pub code: String,
     /// The same without `#[cfg(test)]` items; empty for a file that is all tests.
     pub shipped: String,
+    /// Nothing in it is part of the program.
+    all_tests: bool,
 }
 
 impl Source {
@@ -29,8 +31,8 @@ impl Source {
         } else {
             String::new()
         };
-        let all_tests = !path.starts_with("src/") || path.ends_with("/tests.rs");
-        let shipped = if all_tests {
+        let ships_nothing = !path.starts_with("src/") || path.ends_with("/tests.rs");
+        let shipped = if ships_nothing {
             String::new()
         } else {
             without_tests(&code)
@@ -40,6 +42,7 @@ impl Source {
             text: text.to_owned(),
             code,
             shipped,
+            all_tests: path.ends_with("/tests.rs"),
         }
     }
 
@@ -52,7 +55,7 @@ impl Source {
     }
 
     pub fn is_all_tests(&self) -> bool {
-        self.path.ends_with("/tests.rs")
+        self.all_tests
     }
 
     pub fn is_sans_io(&self) -> bool {
@@ -104,6 +107,33 @@ pub fn collect(root: &Path, dir: &Path, depth: Depth, found: &mut Vec<Source>) {
                 &text,
             ));
         }
+    }
+}
+
+/// Finds the files that only a `#[cfg(test)] mod name;` leads to.
+pub fn mark_tests(files: &mut [Source]) {
+    let declares = |parent: &Source, name: &str| {
+        let declaration = format!("mod {name};");
+        parent.code.contains(&declaration) && !parent.shipped.contains(&declaration)
+    };
+    let is_test = |file: &Source, files: &[Source]| {
+        let module = file.module();
+        let Some((name, parent)) = module.split_last() else {
+            return false;
+        };
+        let in_src = |file: &&Source| file.path.starts_with("src/") && file.is_rust();
+        let mut parents = files
+            .iter()
+            .filter(in_src)
+            .filter(|other| other.module() == parent);
+        parents.any(|parent| declares(parent, name))
+    };
+    let found = files
+        .iter()
+        .map(|file| is_test(file, files))
+        .collect::<Vec<_>>();
+    for (file, found) in files.iter_mut().zip(found) {
+        file.all_tests |= found;
     }
 }
 
@@ -276,4 +306,19 @@ fn tests_are_cut_out_wherever_they_stand() {
         !shipped.contains("fn t()") && !shipped.contains("more"),
         "{shipped}"
     );
+}
+
+#[test]
+fn a_file_that_is_declared_for_tests_only_is_no_part_of_the_program() {
+    let mut files = [
+        Source::new("src/a/mod.rs", "mod b;\n#[cfg(test)]\nmod model;"),
+        Source::new("src/a/b.rs", ""),
+        Source::new("src/a/model.rs", ""),
+    ];
+    mark_tests(&mut files);
+    let shipped = files
+        .iter()
+        .map(Source::is_shipped_rust)
+        .collect::<Vec<_>>();
+    assert_eq!(shipped, [true, true, false]);
 }

@@ -1,5 +1,6 @@
 //! Events of one client or server connection.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -140,4 +141,14 @@ pub fn server_login_failed(who: &Who<'_>, severity: &str, message: &str) {
     };
     let text = format_args!("server login failed: {severity} {message}");
     emit(Level::Warning, "server_login_failed", details, text);
+}
+
+/// A step worth seeing with `-v` only. `text` must not have SQL text or parameters in it.
+pub fn debug(who: &Who<'_>, event: &'static str, text: &dyn fmt::Display) {
+    emit(
+        Level::Debug,
+        event,
+        Details::of(who),
+        format_args!("{text}"),
+    );
 }

@@ -13,7 +13,7 @@ use super::line::{Level, Who};
 use super::log::Switch;
 
 pub use connection::{
-    LoginAttempt, closing, login_attempt, login_failed, no_such_user, pooler_error,
+    LoginAttempt, closing, debug, login_attempt, login_failed, no_such_user, pooler_error,
     refused_parameter, server_connected, server_login_failed,
 };
 pub use pool::{

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::*;
 use crate::ids::ConnId;
 use crate::telemetry::line::{Format, PeerAddress, Side};
-use crate::telemetry::log::{LogSettings, build};
+use crate::telemetry::log::LogSettings;
+use crate::telemetry::log::tests::start;
 use crate::telemetry::stats::Averages;
 use crate::telemetry::writer::{SinkSettings, Stderr};
 
@@ -27,7 +28,7 @@ fn logged(change: impl FnOnce(&mut LogSettings), log: impl FnOnce()) -> Vec<Stri
     let path = dir.path().join("log");
     let mut settings = settings(&path);
     change(&mut settings);
-    let (handle, subscriber) = build(&settings).unwrap();
+    let (handle, subscriber, _company) = start(&settings);
     tracing::subscriber::with_default(subscriber, log);
     handle.flush();
     let text = std::fs::read_to_string(&path).unwrap();
@@ -221,4 +222,13 @@ fn each_switch_silences_its_own_lines_only() {
             "{off:?}: {lines:?}"
         );
     }
+}
+
+#[test]
+fn debug_lines_come_with_verbosity_one() {
+    let client = who(Side::Client, "ann");
+    let say = || debug(&client, "logged_in", &"logged in");
+    assert_eq!(logged(|_| {}, say).len(), 0);
+    let lines = logged(|settings| settings.verbose = 1, say);
+    assert_eq!(lines, ["DEBUG C-0x2a: bench/ann@127.0.0.1:5000 logged in"]);
 }

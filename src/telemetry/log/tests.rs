@@ -16,6 +16,20 @@ fn settings(path: &Path) -> LogSettings {
     }
 }
 
+/// A log, and a second subscriber to keep alive beside it. While there is only one, `tracing` asks
+/// the thread that first meets an event whether anybody wants it, and remembers the answer; in the
+/// tests that may be a thread of another test, without a log.
+pub(in crate::telemetry) fn start(
+    settings: &LogSettings,
+) -> (LogHandle, impl Subscriber + use<>, tracing::Dispatch) {
+    let (handle, subscriber) = build(settings).unwrap();
+    (
+        handle,
+        subscriber,
+        tracing::Dispatch::new(tracing_subscriber::registry()),
+    )
+}
+
 fn texts(path: &Path) -> Vec<String> {
     let all = fs::read_to_string(path).unwrap();
     all.lines()
@@ -27,7 +41,7 @@ fn texts(path: &Path) -> Vec<String> {
 fn a_line_of_any_crate_is_written_with_its_level() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
-    let (handle, subscriber) = build(&settings(&path)).unwrap();
+    let (handle, subscriber, _company) = start(&settings(&path));
     tracing::subscriber::with_default(subscriber, || {
         tracing::warn!("odd: {}", 7);
         tracing::debug!("hidden");
@@ -36,11 +50,17 @@ fn a_line_of_any_crate_is_written_with_its_level() {
     assert_eq!(texts(&path), ["WARNING odd: 7"]);
 }
 
+/// Reloads where the log is the current one, as it is everywhere in the program: `tracing` asks the
+/// current subscriber when it computes anew what is shown.
+fn reload(handle: &LogHandle, dispatch: &tracing::Dispatch, settings: &LogSettings) {
+    tracing::dispatcher::with_default(dispatch, || handle.apply(settings)).unwrap();
+}
+
 #[test]
 fn a_reload_changes_verbosity_format_and_file() {
     let dir = tempfile::tempdir().unwrap();
     let (old, new) = (dir.path().join("old"), dir.path().join("new"));
-    let (handle, subscriber) = build(&settings(&old)).unwrap();
+    let (handle, subscriber, _company) = start(&settings(&old));
     let dispatch = tracing::Dispatch::new(subscriber);
     let say = || {
         tracing::dispatcher::with_default(&dispatch, || {
@@ -54,7 +74,7 @@ fn a_reload_changes_verbosity_format_and_file() {
         format: Format::Json,
         ..settings(&new)
     };
-    handle.apply(&louder).unwrap();
+    reload(&handle, &dispatch, &louder);
     say();
     handle.flush();
     assert_eq!(texts(&old), ["LOG news"]);
@@ -70,12 +90,12 @@ fn a_reload_changes_verbosity_format_and_file() {
 fn a_reload_writes_to_a_fresh_file_after_rotation() {
     let dir = tempfile::tempdir().unwrap();
     let (path, rotated) = (dir.path().join("log"), dir.path().join("log.1"));
-    let (handle, subscriber) = build(&settings(&path)).unwrap();
+    let (handle, subscriber, _company) = start(&settings(&path));
     let dispatch = tracing::Dispatch::new(subscriber);
     tracing::dispatcher::with_default(&dispatch, || tracing::info!("before"));
     handle.flush();
     fs::rename(&path, &rotated).unwrap();
-    handle.apply(&settings(&path)).unwrap();
+    reload(&handle, &dispatch, &settings(&path));
     tracing::dispatcher::with_default(&dispatch, || tracing::info!("after"));
     handle.flush();
     assert_eq!(
@@ -88,10 +108,12 @@ fn a_reload_writes_to_a_fresh_file_after_rotation() {
 fn a_reload_whose_file_cannot_be_opened_keeps_the_old_one() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
-    let (handle, subscriber) = build(&settings(&path)).unwrap();
+    let (handle, subscriber, _company) = start(&settings(&path));
     let broken = settings(&PathBuf::from("/nonexistent/dir/log"));
-    assert!(handle.apply(&broken).is_err());
-    tracing::subscriber::with_default(subscriber, || tracing::info!("still here"));
+    tracing::subscriber::with_default(subscriber, || {
+        assert!(handle.apply(&broken).is_err());
+        tracing::info!("still here");
+    });
     handle.flush();
     assert_eq!(texts(&path), ["LOG still here"]);
 }
@@ -109,7 +131,7 @@ fn an_event_that_is_not_shown_is_never_formatted() {
         switches: Switches::ALL.without(Switch::Stats),
         ..settings(&dir.path().join("log"))
     };
-    let (_handle, subscriber) = build(&quiet).unwrap();
+    let (_handle, subscriber, _company) = start(&quiet);
     tracing::subscriber::with_default(subscriber, || {
         tracing::debug!(error = ?Explosive, "hidden by level");
         tracing::info!(switch = "log_stats", error = ?Explosive, "hidden by switch");
@@ -120,7 +142,7 @@ fn an_event_that_is_not_shown_is_never_formatted() {
 fn a_fatal_line_is_in_the_file_when_the_call_returns() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
-    let (_handle, subscriber) = build(&settings(&path)).unwrap();
+    let (_handle, subscriber, _company) = start(&settings(&path));
     tracing::subscriber::with_default(subscriber, || {
         crate::telemetry::events::fatal(&"cannot load config file");
         assert_eq!(texts(&path), ["FATAL cannot load config file"]);
