@@ -6,14 +6,13 @@
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
-use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::pki_types::{ServerName, pem};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{
@@ -23,12 +22,14 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::stream::{Socket, Stream};
 
+mod files;
 #[cfg(test)]
 pub(crate) mod test_certificates;
 #[cfg(test)]
 mod tests;
 mod verify;
 
+use files::{read_certificates, read_key, read_roots, system_roots};
 use verify::{Check, ServerVerifier};
 
 /// Name of the protocol in the TLS handshake; direct TLS demands it (`PostgreSQL` 17).
@@ -379,61 +380,4 @@ fn versions(list: &str) -> Result<Vec<&'static SupportedProtocolVersion>, TlsErr
         return Err(TlsError::Protocols(list.to_owned()));
     }
     Ok(chosen)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    std::fs::read(path).map_err(|source| TlsError::Read {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-/// All certificates of a file, at least one.
-fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let bad = |source| TlsError::Pem {
-        path: path.to_owned(),
-        what: "certificate",
-        source,
-    };
-    let found = CertificateDer::pem_slice_iter(&read(path)?)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(bad)?;
-    if found.is_empty() {
-        return Err(bad(pem::Error::NoItemsFound));
-    }
-    Ok(found)
-}
-
-fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|source| TlsError::Pem {
-        path: path.to_owned(),
-        what: "private key",
-        source,
-    })
-}
-
-/// The roots of a CA file, and the same certificates as they are.
-fn read_roots(path: &Path) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), TlsError> {
-    let found = read_certificates(path)?;
-    let mut roots = RootCertStore::empty();
-    for certificate in &found {
-        roots
-            .add(certificate.clone())
-            .map_err(|source| TlsError::Root {
-                path: path.to_owned(),
-                source,
-            })?;
-    }
-    Ok((roots, found))
-}
-
-/// The machine's roots; those that cannot be used are left out, as there is always one.
-fn system_roots() -> Result<RootCertStore, TlsError> {
-    let mut roots = RootCertStore::empty();
-    let (added, _) =
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if added == 0 {
-        return Err(TlsError::NoSystemRoots);
-    }
-    Ok(roots)
 }
