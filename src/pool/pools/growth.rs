@@ -20,23 +20,18 @@ const NEIGHBOURLY_AFTER: Duration = Duration::from_secs(1);
 /// A pool that loses its connection idle longest, and why.
 pub(super) type Victim = (PoolId, Why);
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Grown {
+    /// Or not at all.
+    ByOwnMeans,
+    ByEviction,
+}
+
 impl<C: Pooled, W: Clone> Pools<C, W> {
     /// Opens as many connections as the pool wants and may have.
     pub(super) fn grow(&mut self, pool: PoolId, now: Instant, out: &mut Actions<C, W>) {
-        while let Some(slots) = self.pools.get(pool.0) {
-            if Self::closed_gate(self.gate(slots)).is_some() {
-                return;
-            }
-            let Some(demand) = slots.demand(now) else {
-                let due = slots.demand_due(now);
-                self.schedule(pool, due, out);
-                return;
-            };
-            if !self.make_room(pool, demand, now, out) {
-                self.block(pool);
-                return;
-            }
-            self.open(pool, out);
+        if self.grow_alone(pool, now, out) == Grown::ByEviction {
+            self.relieve(now, out);
         }
     }
 
@@ -51,24 +46,53 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
         self.remove_if_doomed(pool, out);
     }
 
-    /// Asks all blocked pools again.
+    /// Asks all blocked pools again. An eviction for one of them may make room for another (its
+    /// victim counted for other limits too), so they are asked until there was none; each takes
+    /// an idle connection away, so this ends.
     pub(super) fn relieve(&mut self, now: Instant, out: &mut Actions<C, W>) {
-        if self.blocked.is_empty() {
-            return;
-        }
-        let mut blocked = std::mem::take(&mut self.blocked);
-        // Pools without waiters (`None`) come last; the key makes the order a function of state.
-        blocked.sort_by_cached_key(|pool| {
-            let slots = self.pools.get(pool.0);
-            let since = slots.and_then(|slots| slots.waiting.oldest_since());
-            (since.is_none(), since, *pool)
-        });
-        for pool in blocked {
-            if let Some(slots) = self.pools.get_mut(pool.0) {
-                slots.blocked = false;
+        let mut again = !self.blocked.is_empty();
+        while again {
+            again = false;
+            let mut blocked = std::mem::take(&mut self.blocked);
+            // Pools without waiters (`None`) come last.
+            blocked.sort_by_cached_key(|pool| {
+                let slots = self.pools.get(pool.0);
+                let since = slots.and_then(|slots| slots.waiting.oldest_since());
+                (since.is_none(), since, *pool)
+            });
+            for pool in &blocked {
+                if let Some(slots) = self.pools.get_mut(pool.0) {
+                    slots.blocked = false;
+                }
             }
-            self.grow(pool, now, out);
+            for pool in blocked {
+                again |= self.grow_alone(pool, now, out) == Grown::ByEviction;
+            }
         }
+    }
+
+    fn grow_alone(&mut self, pool: PoolId, now: Instant, out: &mut Actions<C, W>) -> Grown {
+        let mut grown = Grown::ByOwnMeans;
+        while let Some(slots) = self.pools.get(pool.0) {
+            if Self::closed_gate(self.gate(slots)).is_some() {
+                break;
+            }
+            let Some(demand) = slots.demand(now) else {
+                let due = slots.demand_due(now);
+                self.schedule(pool, due, out);
+                break;
+            };
+            let Some(victims) = self.victims(pool, demand) else {
+                self.block(pool);
+                break;
+            };
+            for (victim, why) in victims.into_iter().flatten() {
+                self.evict(victim, why, now, out);
+                grown = Grown::ByEviction;
+            }
+            self.open(pool, out);
+        }
+        grown
     }
 
     /// Whether a connection of this pool that has become free is owed to a neighbour.
@@ -122,23 +146,6 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
             slots.blocked = true;
             self.blocked.push(pool);
         }
-    }
-
-    /// Makes sure that database and user have room for one more connection, evicting for a waiter.
-    fn make_room(
-        &mut self,
-        pool: PoolId,
-        demand: Demand,
-        now: Instant,
-        out: &mut Actions<C, W>,
-    ) -> bool {
-        let Some(victims) = self.victims(pool, demand) else {
-            return false;
-        };
-        for (victim, why) in victims.into_iter().flatten() {
-            self.evict(victim, why, now, out);
-        }
-        true
     }
 
     /// Who has to give up a connection so that this pool may open one; `None` when nobody can.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Gate, Pools, Quota};
 use crate::pool::action::Pooled;
 use crate::pool::key::{DatabaseId, PoolId, PoolKey, Scope};
+use crate::pool::slots::Slots;
 
 /// One row of SHOW POOLS, without the columns that count clients which do not wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +82,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
     ///
     /// That limits are kept is not a property of one moment (a limit may be lowered under lent
     /// connections); what is checked is that nothing above a limit is idle.
-    pub fn check_invariants(&self) {
+    pub fn check_invariants(&self, now: Instant) {
         for (key, slots) in self.pools.iter() {
             slots.check_invariants();
             let name = &slots.key;
@@ -107,12 +108,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
                 slots.size() == 0 || slots.empty_since.is_none(),
                 "{name}: used, clock runs"
             );
-            let announced = self.announced;
-            let due = slots.due;
-            assert!(
-                due.is_none() || announced <= due && announced.is_some(),
-                "{name}: no tick"
-            );
+            self.check_clock(PoolId(key), slots, now);
         }
         for (_, database) in self.databases.iter() {
             self.check_quota(&database.quota, &database.name);
@@ -124,6 +120,25 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
             self.is_drained(Scope::All),
             self.pools.iter().all(|(_, s)| s.size() == 0)
         );
+    }
+
+    /// What a pool waits for is announced, and what it may open is being opened.
+    fn check_clock(&self, pool: PoolId, slots: &Slots<C, W>, now: Instant) {
+        let name = &slots.key;
+        let (announced, due) = (self.announced, slots.due);
+        let known = due.is_none() || (announced.is_some() && announced <= due);
+        assert!(known, "{name}: no tick");
+        let late = due.is_some_and(|due| due <= now);
+        if self.gate(slots) == Gate::Open
+            && !late
+            && let Some(demand) = slots.demand(now)
+        {
+            let stuck = self.victims(pool, demand).is_none();
+            assert!(
+                slots.blocked && stuck,
+                "{name}: wants a connection, none is opened"
+            );
+        }
     }
 
     fn check_quota(&self, quota: &Quota, name: &str) {
