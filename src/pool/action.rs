@@ -7,7 +7,7 @@ use super::key::{DatabaseId, PoolId, PoolKey, SlotId, WorkerId};
 use super::reason::{Refusal, Why};
 
 /// What the pool has to know about a connection.
-pub trait Pooled {
+pub trait Pooled: Send + 'static {
     /// The worker whose reactor its socket is registered with.
     fn home(&self) -> WorkerId;
     /// When it was connected (`server_lifetime` counts from here).

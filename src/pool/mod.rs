@@ -5,14 +5,21 @@
 //! behind one mutex with short critical sections, so a limit is one number for the process,
 //! whatever the number of workers, and PAUSE or eviction need no agreement between threads.
 //!
+//! The shell is thin: [`PoolHandle`] has the mutex and carries actions out, [`Mailbox`] is how a
+//! client waits, [`Lease`] is a connection in its hands, `janitor` lets time pass.
+//!
 //! Invariants (`Pools::check_invariants`): connections that exist or are being opened never exceed
 //! the limits of pool, database and user, unless a limit was lowered under lent ones; a waiter is
 //! answered exactly once; the oldest waiter comes first; no connection is idle while a waiter of
 //! its pool waits; a connection whose lease was dropped without a verdict is not used again.
 
 pub mod action;
+pub mod handle;
+pub mod janitor;
 pub mod key;
+pub mod lease;
 pub mod limits;
+pub mod mailbox;
 pub mod pools;
 pub mod reason;
 mod slab;
@@ -20,8 +27,11 @@ mod slots;
 mod waitlist;
 
 pub use action::{Action, Actions, CancelTicket, Check, Lent, OpenTicket, Pooled, Use, Verdict};
+pub use handle::{CancelGuard, Membership, Opener, PendingOpen, PoolHandle, Removed};
 pub use key::{DatabaseId, PoolId, PoolKey, Scope, SlotId, UserId, WaiterId, WorkerId};
+pub use lease::Lease;
 pub use limits::{DatabaseLimits, KeepMinimum, Order, PoolLimits, UserLimits};
+pub use mailbox::{Acquire, Mailbox, Waiting};
 pub use pools::{PoolSnapshot, Pools, Request};
 pub use reason::{CommandError, OpenFailure, Refusal, Why};
 pub use waitlist::WaiterKind;
