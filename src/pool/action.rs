@@ -68,6 +68,10 @@ impl OpenTicket {
     pub fn pool(&self) -> PoolId {
         self.pool
     }
+
+    pub(super) fn redeem(self) -> (PoolId, u32) {
+        (self.pool, self.epoch)
+    }
 }
 
 /// A cancel request under way to a lent connection. Must come back, to `cancel_finished`.
@@ -75,6 +79,12 @@ impl OpenTicket {
 #[must_use = "a ticket that does not come back holds its connection back for ever"]
 pub struct CancelTicket {
     pub(super) slot: SlotId,
+}
+
+impl CancelTicket {
+    pub(super) fn redeem(self) -> SlotId {
+        self.slot
+    }
 }
 
 /// One thing to do. `W` is what the caller gave to recognise its waiter.
@@ -112,7 +122,7 @@ pub enum Action<C, W> {
     WakeJanitor(Instant),
     /// A paused database has lost its last connection (PAUSE may be answered).
     Drained(DatabaseId),
-    /// A database has lost its last connection from before RECONNECT (WAIT_CLOSE may be answered).
+    /// A database has lost its last connection from before RECONNECT (`WAIT_CLOSE` may be answered).
     Renewed(DatabaseId),
     /// An empty pool was removed (`pool_idle_timeout`, or its database is gone).
     PoolRemoved(PoolKey),

@@ -3,6 +3,9 @@
 //! A decision is made under the lock in well under a microsecond; whatever takes longer (closing,
 //! opening, waking a task) happens outside. The closure keeps the guard away from every `.await`.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -125,7 +128,7 @@ impl<C: Pooled> PoolHandle<C> {
         self.progressed(|pools| pools.is_drained(scope)).await;
     }
 
-    /// Waits until no connection from before RECONNECT is left (WAIT_CLOSE). Cancel-safe.
+    /// Waits until no connection from before RECONNECT is left (`WAIT_CLOSE`). Cancel-safe.
     pub async fn renewed(&self, scope: Scope) {
         self.progressed(|pools| pools.is_renewed(scope)).await;
     }

@@ -21,18 +21,24 @@ pub async fn run<C: Pooled>(handle: PoolHandle<C>) -> Infallible {
     loop {
         let ticked = Instant::now();
         let mut next = handle.with(|pools, out| pools.tick(clock(), out));
-        while let Some(asleep) = nap(&handle, ticked, next).await {
-            next = asleep;
+        while nap(&handle, ticked, next).await == Woken::ForEarlier {
+            next = handle.with(|pools, _| pools.next_tick());
         }
     }
 }
 
-/// Sleeps until `next`; a new `next` if it was woken for an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Woken {
+    InTime,
+    ForEarlier,
+}
+
+/// Sleeps until `next`, or until an event announces an earlier time.
 async fn nap<C: Pooled>(
     handle: &PoolHandle<C>,
     ticked: Instant,
     next: Option<std::time::Instant>,
-) -> Option<Option<std::time::Instant>> {
+) -> Woken {
     let until = next.map(|next| Instant::from_std(next).max(ticked + MIN_PAUSE));
     let sleep = async {
         match until {
@@ -42,7 +48,7 @@ async fn nap<C: Pooled>(
     };
     tokio::select! {
         // Both are cancel-safe: a wake-up that is not consumed stays a permit of the `Notify`.
-        () = handle.earlier().notified() => Some(handle.with(|pools, _| pools.next_tick())),
-        () = sleep => None,
+        () = handle.earlier().notified() => Woken::ForEarlier,
+        () = sleep => Woken::InTime,
     }
 }

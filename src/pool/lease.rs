@@ -64,6 +64,12 @@ impl<C: Pooled> Lease<C> {
         }
     }
 
+    /// Takes the connection out without telling the pool.
+    #[cfg(test)]
+    pub(super) fn lent_for_test(&mut self) -> Lent<C> {
+        self.lent.take().expect("only `finish` and `drop` take it")
+    }
+
     fn lent(&self) -> &Lent<C> {
         self.lent
             .as_ref()

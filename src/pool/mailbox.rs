@@ -128,7 +128,9 @@ impl<C: Pooled> Clone for Waiter<C> {
 
 impl<C: Pooled> std::fmt::Debug for Waiter<C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Waiter").field("turn", &self.turn).finish()
+        f.debug_struct("Waiter")
+            .field("turn", &self.turn)
+            .finish_non_exhaustive()
     }
 }
 

@@ -100,7 +100,7 @@ struct User {
 /// All pools of the process. See the module's documentation.
 #[derive(Debug)]
 pub struct Pools<C, W> {
-    pools: Slab<Slots<C, W>>,
+    slots: Slab<Slots<C, W>>,
     databases: Slab<Database>,
     users: Slab<User>,
     pool_ids: HashMap<PoolKey, PoolId>,
@@ -124,7 +124,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
     /// No pools.
     pub fn new() -> Self {
         Self {
-            pools: Slab::default(),
+            slots: Slab::default(),
             databases: Slab::default(),
             users: Slab::default(),
             pool_ids: HashMap::new(),
@@ -184,7 +184,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
         }
         let user = self.add_user(user, user_limits);
         let slots = Slots::new(key.clone(), (database, user), limits, now);
-        let id = PoolId(self.pools.insert(slots));
+        let id = PoolId(self.slots.insert(slots));
         self.pool_ids.insert(key, id);
         self.database_mut(database).quota.pools.push(id);
         self.user_mut(user).quota.pools.push(id);
@@ -205,12 +205,12 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
 
     /// What a pool is for; `None` once it has been removed.
     pub fn key(&self, pool: PoolId) -> Option<&PoolKey> {
-        Some(&self.pools.get(pool.0)?.key)
+        Some(&self.slots.get(pool.0)?.key)
     }
 
     /// The database that a pool belongs to; `None` once the pool has been removed.
     pub fn database_of(&self, pool: PoolId) -> Option<DatabaseId> {
-        Some(self.pools.get(pool.0)?.database)
+        Some(self.slots.get(pool.0)?.database)
     }
 
     fn add_user(&mut self, name: &Arc<str>, limits: UserLimits) -> UserId {

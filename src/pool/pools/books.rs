@@ -24,7 +24,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
     /// `tick` must look at this pool at `at`.
     pub(super) fn schedule(&mut self, pool: PoolId, at: Option<Instant>, out: &mut Actions<C, W>) {
         let Some(at) = at else { return };
-        let Some(slots) = self.pools.get_mut(pool.0) else {
+        let Some(slots) = self.slots.get_mut(pool.0) else {
             return;
         };
         if slots.due.is_none_or(|due| at < due) {
@@ -35,7 +35,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
 
     /// Schedules whatever this pool waits for.
     pub(super) fn schedule_all(&mut self, pool: PoolId, out: &mut Actions<C, W>) {
-        let due = self.pools.get(pool.0).and_then(|slots| {
+        let due = self.slots.get(pool.0).and_then(|slots| {
             [
                 slots.waiting.next_due(),
                 slots.idle_due(),
@@ -64,7 +64,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
         now: Instant,
         out: &mut Actions<C, W>,
     ) {
-        let Some(slots) = self.pools.get(pool.0) else {
+        let Some(slots) = self.slots.get(pool.0) else {
             return;
         };
         let (id, user) = (slots.database, slots.user);
@@ -83,7 +83,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
 
     /// Starts the clocks that remove what nobody uses.
     pub(super) fn rest_if_empty(&mut self, pool: PoolId, now: Instant, out: &mut Actions<C, W>) {
-        let Some(slots) = self.pools.get_mut(pool.0) else {
+        let Some(slots) = self.slots.get_mut(pool.0) else {
             return;
         };
         if !slots.is_empty() {
@@ -104,7 +104,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
     pub(super) fn stale(&self, database: DatabaseId) -> usize {
         let pools = self.database(database).quota.pools.iter();
         pools
-            .filter_map(|pool| self.pools.get(pool.0))
+            .filter_map(|pool| self.slots.get(pool.0))
             .map(Slots::stale)
             .sum()
     }
@@ -121,7 +121,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
     ) {
         out.push(Action::Retire { conn, why });
         let forgotten = self
-            .pools
+            .slots
             .get_mut(pool.0)
             .and_then(|slots| slots.forget(slot));
         if let Some(age) = forgotten {
@@ -131,7 +131,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
 
     /// Removes a pool that is empty, and its user and database if they are not needed any more.
     pub(super) fn remove_pool(&mut self, pool: PoolId, out: &mut Actions<C, W>) {
-        let Some(slots) = self.pools.remove(pool.0) else {
+        let Some(slots) = self.slots.remove(pool.0) else {
             return;
         };
         self.blocked.retain(|other| *other != pool);

@@ -1,6 +1,6 @@
 //! Sans-IO. What the console and a reload do to the pools.
 //!
-//! PAUSE and WAIT_CLOSE have to wait: the caller asks `is_drained` or `is_renewed`, and again
+//! PAUSE and `WAIT_CLOSE` have to wait: the caller asks `is_drained` or `is_renewed`, and again
 //! whenever an action of that name has come out.
 
 use std::time::Instant;
@@ -75,7 +75,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
         let scope = Scope::Database(id);
         self.drain(scope, Some(&refusal), Why::DatabaseRemoved, now, out);
         for pool in self.pools_of(scope) {
-            if let Some(slots) = self.pools.get_mut(pool.0) {
+            if let Some(slots) = self.slots.get_mut(pool.0) {
                 slots.begin_epoch();
             }
         }
@@ -119,10 +119,10 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
         }
     }
 
-    /// Whether no connection or opening from before the last RECONNECT is left (WAIT_CLOSE).
+    /// Whether no connection or opening from before the last RECONNECT is left (`WAIT_CLOSE`).
     pub fn is_renewed(&self, scope: Scope) -> bool {
         let pools = self.pools_of(scope);
-        let mut pools = pools.iter().filter_map(|pool| self.pools.get(pool.0));
+        let mut pools = pools.iter().filter_map(|pool| self.slots.get(pool.0));
         pools.all(|slots| slots.stale() == 0)
     }
 
@@ -162,11 +162,11 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
         now: Instant,
         out: &mut Actions<C, W>,
     ) {
-        let Some(slots) = self.pools.get_mut(pool.0) else {
+        let Some(slots) = self.slots.get_mut(pool.0) else {
             return;
         };
         slots.limits = limits;
-        while let Some(slots) = self.pools.get_mut(pool.0)
+        while let Some(slots) = self.slots.get_mut(pool.0)
             && slots.live() > limits.ceiling()
             && let Some((slot, conn)) = slots.take_oldest_idle()
         {
@@ -222,7 +222,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
 
     fn reconnect_pool(&mut self, pool: PoolId, now: Instant, out: &mut Actions<C, W>) {
         self.empty_pool(pool, None, Why::ConfigurationChanged, now, out);
-        if let Some(slots) = self.pools.get_mut(pool.0) {
+        if let Some(slots) = self.slots.get_mut(pool.0) {
             slots.begin_epoch();
         }
     }
@@ -258,7 +258,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
 
     fn pools_of(&self, scope: Scope) -> Vec<PoolId> {
         match scope {
-            Scope::All => self.pools.keys().into_iter().map(PoolId).collect(),
+            Scope::All => self.slots.keys().into_iter().map(PoolId).collect(),
             Scope::Database(id) => {
                 let found = self.databases.get(id.0);
                 found.map_or_else(Vec::new, |database| database.quota.pools.clone())

@@ -56,12 +56,12 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
             let mut blocked = std::mem::take(&mut self.blocked);
             // Pools without waiters (`None`) come last.
             blocked.sort_by_cached_key(|pool| {
-                let slots = self.pools.get(pool.0);
+                let slots = self.slots.get(pool.0);
                 let since = slots.and_then(|slots| slots.waiting.oldest_since());
                 (since.is_none(), since, *pool)
             });
             for pool in &blocked {
-                if let Some(slots) = self.pools.get_mut(pool.0) {
+                if let Some(slots) = self.slots.get_mut(pool.0) {
                     slots.blocked = false;
                 }
             }
@@ -73,7 +73,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
 
     fn grow_alone(&mut self, pool: PoolId, now: Instant, out: &mut Actions<C, W>) -> Grown {
         let mut grown = Grown::ByOwnMeans;
-        while let Some(slots) = self.pools.get(pool.0) {
+        while let Some(slots) = self.slots.get(pool.0) {
             if Self::closed_gate(self.gate(slots)).is_some() {
                 break;
             }
@@ -100,7 +100,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
         let own_since = own.waiting.oldest_since();
         let blocked = self.blocked.iter();
         blocked
-            .filter_map(|pool| self.pools.get(pool.0))
+            .filter_map(|pool| self.slots.get(pool.0))
             .filter(|other| other.size() == 0 && other.key != own.key)
             .filter(|other| {
                 other.waiting.oldest_since().is_some_and(|since| {
@@ -128,7 +128,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
     }
 
     fn open(&mut self, pool: PoolId, out: &mut Actions<C, W>) {
-        let Some(slots) = self.pools.get_mut(pool.0) else {
+        let Some(slots) = self.slots.get_mut(pool.0) else {
             return;
         };
         slots.opening += 1;
@@ -140,7 +140,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
     }
 
     fn block(&mut self, pool: PoolId) {
-        if let Some(slots) = self.pools.get_mut(pool.0)
+        if let Some(slots) = self.slots.get_mut(pool.0)
             && !slots.blocked
         {
             slots.blocked = true;
@@ -152,7 +152,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
     ///
     /// Victims for both limits are found before either goes: a lone eviction would be for nothing.
     pub(super) fn victims(&self, pool: PoolId, demand: Demand) -> Option<[Option<Victim>; 2]> {
-        let slots = self.pools.get(pool.0)?;
+        let slots = self.slots.get(pool.0)?;
         let database = &self.database(slots.database).quota;
         let user = &self.user(slots.user).quota;
         if !database.is_full() && !user.is_full() {
@@ -180,7 +180,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
         let pools = quota.pools.iter();
         pools
             .filter_map(|pool| {
-                let since = self.pools.get(pool.0)?.oldest_idle_since()?;
+                let since = self.slots.get(pool.0)?.oldest_idle_since()?;
                 Some((since, *pool))
             })
             .min()
@@ -195,7 +195,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
         now: Instant,
         out: &mut Actions<C, W>,
     ) {
-        let Some(slots) = self.pools.get_mut(victim.0) else {
+        let Some(slots) = self.slots.get_mut(victim.0) else {
             return;
         };
         if let Some((slot, conn)) = slots.take_oldest_idle() {
@@ -207,7 +207,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
 
     /// A pool of a dropped database goes with its last connection.
     pub(super) fn remove_if_doomed(&mut self, pool: PoolId, out: &mut Actions<C, W>) {
-        let Some(slots) = self.pools.get(pool.0) else {
+        let Some(slots) = self.slots.get(pool.0) else {
             return;
         };
         let doomed = self.running(slots.database).is_none();

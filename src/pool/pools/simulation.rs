@@ -132,10 +132,42 @@ impl World {
     fn event<R>(&mut self, f: impl FnOnce(&mut Self, &mut Actions<Conn, u32>) -> R) -> R {
         let mut out = Actions::new();
         let result = f(self, &mut out);
+        self.obey_all(out);
+        result
+    }
+
+    fn obey_all(&mut self, out: Actions<Conn, u32>) {
         for action in out {
+            if let Action::Open(ticket) = &action {
+                self.check_limits(ticket.pool());
+            }
             self.obey(action);
         }
-        result
+    }
+
+    /// Right after an event that opened a connection every limit is kept.
+    fn check_limits(&self, pool: PoolId) {
+        let slots = self
+            .pools
+            .slots
+            .get(pool.0)
+            .expect("opens for a pool that exists");
+        assert!(
+            slots.size() <= slots.limits.ceiling(),
+            "over pool_size and reserve"
+        );
+        assert!(
+            !self.pools.database(slots.database).quota.is_over(),
+            "over the database"
+        );
+        assert!(
+            !self.pools.user(slots.user).quota.is_over(),
+            "over the user"
+        );
+        let at_once = slots.limits.connect_parallelism.max(1) as usize;
+        assert!(slots.opening <= at_once, "over connect_parallelism");
+        let wanted = slots.opening <= slots.waiting.len() || slots.size() <= slots.limits.floor();
+        assert!(wanted, "opened for nobody");
     }
 
     fn obey(&mut self, action: Action<Conn, u32>) {
@@ -290,9 +322,7 @@ impl World {
             self.waiting.insert(waiter, Waiting { id, deadline });
             self.queues.entry(pool).or_default().push_back(waiter);
         }
-        for action in out {
-            self.obey(action);
-        }
+        self.obey_all(out);
         assert!(self.asking.is_none(), "neither answered nor queued");
     }
 

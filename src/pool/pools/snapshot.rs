@@ -38,7 +38,7 @@ pub struct PoolSnapshot {
 impl<C: Pooled, W: Clone> Pools<C, W> {
     /// One row for each pool, sorted by database and user.
     pub fn snapshot(&self, now: Instant) -> Vec<PoolSnapshot> {
-        let rows = self.pools.iter().map(|(key, slots)| {
+        let rows = self.slots.iter().map(|(key, slots)| {
             let census = slots.census(now);
             let since = slots.waiting.oldest_since();
             PoolSnapshot {
@@ -83,7 +83,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
     /// That limits are kept is not a property of one moment (a limit may be lowered under lent
     /// connections); what is checked is that nothing above a limit is idle.
     pub fn check_invariants(&self, now: Instant) {
-        for (key, slots) in self.pools.iter() {
+        for (key, slots) in self.slots.iter() {
             slots.check_invariants();
             let name = &slots.key;
             let idle = slots.idle_len();
@@ -118,7 +118,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
         }
         assert_eq!(
             self.is_drained(Scope::All),
-            self.pools.iter().all(|(_, s)| s.size() == 0)
+            self.slots.iter().all(|(_, s)| s.size() == 0)
         );
     }
 
@@ -143,7 +143,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
 
     fn check_quota(&self, quota: &Quota, name: &str) {
         let pools = quota.pools.iter();
-        let pools = pools.map(|pool| self.pools.get(pool.0).expect("a listed pool exists"));
+        let pools = pools.map(|pool| self.slots.get(pool.0).expect("a listed pool exists"));
         let (sizes, idle): (Vec<_>, Vec<_>) =
             pools.map(|slots| (slots.size(), slots.idle_len())).unzip();
         assert_eq!(

@@ -33,7 +33,7 @@ enum Origin {
 impl<C: Pooled, W: Clone> Pools<C, W> {
     /// An idle connection at once, or nothing. The fast path: decides nothing else.
     pub fn try_take(&mut self, pool: PoolId, home: WorkerId, now: Instant) -> Option<Lent<C>> {
-        let slots = self.pools.get_mut(pool.0)?;
+        let slots = self.slots.get_mut(pool.0)?;
         let (key, conn, check) = slots.take_idle(home, now)?;
         let slot = SlotId { pool, key };
         Some(Lent { slot, conn, check })
@@ -53,7 +53,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
             out.push(Action::Refuse { waiter, refusal });
             return None;
         }
-        let slots = self.pools.get_mut(pool.0)?;
+        let slots = self.slots.get_mut(pool.0)?;
         let notify_at = match request.kind {
             WaiterKind::Established => slots.limits.query_wait_notify.map(|after| now + after),
             WaiterKind::Login => None,
@@ -98,7 +98,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
         now: Instant,
         out: &mut Actions<C, W>,
     ) -> Option<W> {
-        let slots = self.pools.get_mut(waiter.pool.0)?;
+        let slots = self.slots.get_mut(waiter.pool.0)?;
         let found = slots.waiting.remove(waiter.key)?;
         self.rest_if_empty(waiter.pool, now, out);
         Some(found)
@@ -114,7 +114,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
         out: &mut Actions<C, W>,
     ) {
         let SlotId { pool, key } = slot;
-        let found = self.pools.get_mut(pool.0);
+        let found = self.slots.get_mut(pool.0);
         let Some(slots) = found.filter(|slots| slots.is_lent(key)) else {
             let why = Why::DatabaseRemoved;
             out.push(Action::Retire { conn, why });
@@ -134,7 +134,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
 
     /// Changes what a lent connection counts as (`sv_active`, `sv_tested`).
     pub fn set_use(&mut self, slot: SlotId, used_for: Use) {
-        if let Some(slots) = self.pools.get_mut(slot.pool.0) {
+        if let Some(slots) = self.slots.get_mut(slot.pool.0) {
             slots.set_use(slot.key, used_for);
         }
     }
@@ -142,15 +142,15 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
     /// Whether a lent connection will not be used again once it comes back: RECONNECT, a changed
     /// database entry (`server_fast_close` acts on it), PAUSE, or its database is gone.
     pub fn is_close_needed(&self, slot: SlotId) -> bool {
-        self.pools.get(slot.pool.0).is_none_or(|slots| {
+        self.slots.get(slot.pool.0).is_none_or(|slots| {
             slots.is_stale(slot.key) || Self::closed_gate(self.gate(slots)).is_some()
         })
     }
 
     /// An opening has succeeded.
     pub fn opened(&mut self, ticket: OpenTicket, conn: C, now: Instant, out: &mut Actions<C, W>) {
-        let OpenTicket { pool, epoch } = ticket;
-        let Some(slots) = self.pools.get_mut(pool.0) else {
+        let (pool, epoch) = ticket.redeem();
+        let Some(slots) = self.slots.get_mut(pool.0) else {
             let why = Why::DatabaseRemoved;
             out.push(Action::Retire { conn, why });
             return;
@@ -171,8 +171,8 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
         now: Instant,
         out: &mut Actions<C, W>,
     ) {
-        let OpenTicket { pool, epoch } = ticket;
-        let Some(slots) = self.pools.get_mut(pool.0) else {
+        let (pool, epoch) = ticket.redeem();
+        let Some(slots) = self.slots.get_mut(pool.0) else {
             return;
         };
         let age = if slots.epoch() == epoch {
@@ -206,7 +206,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
     /// A cancel request sets out to the server of a lent connection. `None`: the connection is
     /// not lent any more, so there is nothing to cancel.
     pub fn cancel_started(&mut self, slot: SlotId) -> Option<CancelTicket> {
-        let slots = self.pools.get_mut(slot.pool.0)?;
+        let slots = self.slots.get_mut(slot.pool.0)?;
         slots
             .cancel_started(slot.key)
             .then_some(CancelTicket { slot })
@@ -215,8 +215,8 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
     /// A cancel request has been delivered or given up. A connection that came back meanwhile was
     /// held, so that the request could not hit the next client; now it is free.
     pub fn cancel_finished(&mut self, ticket: CancelTicket, now: Instant, out: &mut Actions<C, W>) {
-        let SlotId { pool, key } = ticket.slot;
-        let Some(slots) = self.pools.get_mut(pool.0) else {
+        let SlotId { pool, key } = ticket.redeem();
+        let Some(slots) = self.slots.get_mut(pool.0) else {
             return;
         };
         if let Some(conn) = slots.cancel_finished(key) {
@@ -233,7 +233,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
         else {
             return false;
         };
-        if let Some(slots) = self.pools.get_mut(pool.0) {
+        if let Some(slots) = self.slots.get_mut(pool.0) {
             slots.clients += 1;
             slots.empty_since = None;
         }
@@ -246,7 +246,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
 
     /// A client that had joined has left.
     pub fn leave(&mut self, pool: PoolId, now: Instant, out: &mut Actions<C, W>) {
-        let Some(slots) = self.pools.get_mut(pool.0) else {
+        let Some(slots) = self.slots.get_mut(pool.0) else {
             return;
         };
         slots.clients = slots.clients.saturating_sub(1);
@@ -271,7 +271,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
             self.refill(pool, now, out);
             return;
         }
-        let Some(slots) = self.pools.get_mut(pool.0) else {
+        let Some(slots) = self.slots.get_mut(pool.0) else {
             return;
         };
         if slots.is_being_canceled(key) {
@@ -296,7 +296,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
 
     /// Why a free connection must be closed instead of used, if so.
     fn unfit(&mut self, (pool, key): (PoolId, Key), origin: Origin, now: Instant) -> Option<Why> {
-        let slots = self.pools.get(pool.0)?;
+        let slots = self.slots.get(pool.0)?;
         if let Some(why) = Self::closed_gate(self.gate(slots)) {
             return Some(why);
         }
@@ -315,12 +315,12 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
         if let Some(why) = self.owed_to_neighbour(slots, now) {
             return Some(why);
         }
-        let slots = self.pools.get_mut(pool.0)?;
+        let slots = self.slots.get_mut(pool.0)?;
         (origin == Origin::Returned && slots.retire_for_age(key, now)).then_some(Why::LifetimeOver)
     }
 
     fn refuse_at_once(&self, pool: PoolId, kind: WaiterKind, now: Instant) -> Option<Refusal> {
-        let Some(slots) = self.pools.get(pool.0) else {
+        let Some(slots) = self.slots.get(pool.0) else {
             return Some(Refusal::DatabaseRemoved);
         };
         match self.gate(slots) {

@@ -17,8 +17,8 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
     pub fn tick(&mut self, now: Instant, out: &mut Actions<C, W>) -> Option<Instant> {
         // Until the end of this call nothing is announced: the result is.
         self.announced = Some(now);
-        for key in self.pools.keys() {
-            let slots = self.pools.get(key);
+        for key in self.slots.keys() {
+            let slots = self.slots.get(key);
             let due = slots.and_then(|slots| slots.due);
             if due.is_some_and(|due| due <= now) {
                 self.maintain(PoolId(key), now, out);
@@ -27,7 +27,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
         for key in self.databases.keys() {
             self.drop_idle(DatabaseId(key), now, out);
         }
-        let pools = self.pools.iter().filter_map(|(_, slots)| slots.due);
+        let pools = self.slots.iter().filter_map(|(_, slots)| slots.due);
         let databases = self.databases.iter();
         let removals = databases.filter_map(|(_, database)| database.removal_due());
         self.announced = pools.chain(removals).min();
@@ -45,7 +45,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
         if closed > 0 {
             self.refill(pool, now, out);
         }
-        let Some(slots) = self.pools.get_mut(pool.0) else {
+        let Some(slots) = self.slots.get_mut(pool.0) else {
             return;
         };
         slots.due = None;
@@ -59,7 +59,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
     }
 
     fn answer_waiters(&mut self, pool: PoolId, now: Instant, out: &mut Actions<C, W>) {
-        let Some(slots) = self.pools.get_mut(pool.0) else {
+        let Some(slots) = self.slots.get_mut(pool.0) else {
             return;
         };
         for waiter in slots.waiting.take_expired(now) {
@@ -75,7 +75,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
     /// Closes idle connections that are idle for too long or too old. Tells how many.
     fn close_idle(&mut self, pool: PoolId, now: Instant, out: &mut Actions<C, W>) -> usize {
         let mut closed = 0;
-        while let Some(slots) = self.pools.get_mut(pool.0) {
+        while let Some(slots) = self.slots.get_mut(pool.0) {
             let timed_out = slots.idle_timeout_due().is_some_and(|due| due <= now);
             let (found, why) = if timed_out {
                 (slots.take_oldest_idle(), Why::IdleTimeout)
@@ -97,7 +97,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
             return;
         };
         let pools = database.quota.pools.iter();
-        let mut pools = pools.filter_map(|pool| self.pools.get(pool.0));
+        let mut pools = pools.filter_map(|pool| self.slots.get(pool.0));
         if pools.all(Slots::is_empty) {
             self.drop_database(id, now, out);
         } else if let Some(database) = self.databases.get_mut(id.0) {
@@ -117,7 +117,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
         let pools = database.quota.pools.clone();
         self.database_ids.remove(&name);
         for pool in &pools {
-            if let Some(slots) = self.pools.get(pool.0) {
+            if let Some(slots) = self.slots.get(pool.0) {
                 self.pool_ids.remove(&slots.key);
             }
             self.empty_pool(
@@ -145,7 +145,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
         now: Instant,
         out: &mut Actions<C, W>,
     ) {
-        let Some(slots) = self.pools.get_mut(pool.0) else {
+        let Some(slots) = self.slots.get_mut(pool.0) else {
             return;
         };
         if let Some(refusal) = refusal {
