@@ -43,7 +43,6 @@ pub fn is_settable(name: &str) -> bool {
         .any(|fixed| fixed.eq_ignore_ascii_case(name))
 }
 
-/// Most parameters one set may hold; a server reports about fifteen.
 /// Parameters that follow a client although no server has been asked yet.
 pub const TRACKED: [&str; 10] = [
     "application_name",
@@ -58,6 +57,7 @@ pub const TRACKED: [&str; 10] = [
     "TimeZone",
 ];
 
+/// Most parameters one set may hold; a server reports about fifteen.
 pub const MAX_PARAMETERS: usize = 128;
 
 impl ParamSet {
