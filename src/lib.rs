@@ -4,6 +4,7 @@
 //! the layers (imports point down only) and the invariants.
 
 pub mod admin;
+pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod client;
