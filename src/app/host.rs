@@ -248,18 +248,15 @@ fn logged(command: &Command) -> Option<(String, Option<&str>)> {
         Command::Show(_)
         | Command::ShowDriverParameter(_)
         | Command::SetIgnored
-        | Command::KillClient(_)
-        | Command::WaitClose(_) => None,
-        Command::Set { key, value } => {
-            // The value may be a secret of the operator's.
-            let _ = value;
-            Some((format!("SET {key}"), None))
-        }
+        | Command::KillClient(_) => None,
+        // Without the value, which may be a secret.
+        Command::Set { key, .. } => Some((format!("SET {key}"), None)),
         Command::Reload => Some(("RELOAD".to_owned(), None)),
         Command::Pause(scope) => scoped("PAUSE", scope),
         Command::Resume(scope) => scoped("RESUME", scope),
         Command::Reconnect(scope) => scoped("RECONNECT", scope),
         Command::Kill(scope) => scoped("KILL", scope),
+        Command::WaitClose(scope) => scoped("WAIT_CLOSE", scope),
         Command::Disable(name) => Some(("DISABLE".to_owned(), Some(name))),
         Command::Enable(name) => Some(("ENABLE".to_owned(), Some(name))),
         Command::Shutdown(mode) => {
