@@ -19,3 +19,4 @@ pub mod protocol;
 pub mod server;
 pub mod session;
 pub mod telemetry;
+pub mod version;
