@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use pgweir::app::commands::{self, Printed, Verdict};
+use pgweir::app::reload::Source;
 use pgweir::cli::{self, Invocation};
 
 fn main() -> ExitCode {
@@ -12,9 +14,20 @@ fn main() -> ExitCode {
         }
         Invocation::Misuse(text) => fail(&text),
         Invocation::Run(arguments) => pgweir::app::serve::serve(&arguments),
-        Invocation::Check(_) => not_built("check"),
+        Invocation::Check(path) => {
+            let source = Source::new(path.to_string_lossy(), Vec::new());
+            show(&commands::check(&source))
+        }
         Invocation::Demo(_) => not_built("demo"),
-        Invocation::Docs(_) => not_built("docs"),
+        Invocation::Docs(document) => show(&commands::docs(document)),
+    }
+}
+
+fn show(printed: &Printed) -> ExitCode {
+    say(&mut std::io::stdout(), &printed.text);
+    match printed.verdict {
+        Verdict::Good => ExitCode::SUCCESS,
+        Verdict::Bad => ExitCode::FAILURE,
     }
 }
 

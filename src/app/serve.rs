@@ -12,18 +12,24 @@ use tokio::time::Instant;
 
 use super::acceptor::accept;
 use super::console::Consoles;
+use super::host::{Host, HostParts, tell_finding};
+use super::logging::{LogFlags, log_settings};
+use super::reload::{Source, starting_users};
+use super::shutdown::Shutdown;
+use super::stats::keep_averages;
+use super::tls::{self, Tls};
 use super::worker::Worker;
-use crate::auth::userlist;
-use crate::cli::Serve;
-use crate::config::{self, Config, SocketDir, Workers};
+use crate::cli::{Chatter, Serve};
+use crate::config::{Config, SocketDir, Workers};
 use crate::net::listener::unix::{UnixListenOptions, UnixPlace, bind_unix};
 use crate::net::listener::{Bound, ListenError, PortSharing, TcpListenOptions, bind_tcp};
 use crate::net::socket::DEFER_ACCEPT_DEFAULT;
 use crate::pool::{WorkerId, janitor};
 use crate::pooler::{Parts, Pooler};
-use crate::process::{Signal, Signals};
+use crate::process::{Signals, identity, systemd};
 use crate::telemetry::events;
-use crate::telemetry::log::{LogSettings, install};
+use crate::telemetry::log::install;
+use crate::telemetry::writer::Stderr;
 
 /// Serves until it is told to stop.
 pub fn serve(arguments: &Serve) -> ExitCode {
@@ -37,81 +43,95 @@ pub fn serve(arguments: &Serve) -> ExitCode {
 }
 
 fn run(arguments: &Serve) -> Result<(), Box<dyn std::error::Error>> {
-    let path = arguments.config.to_string_lossy();
-    let environment: Vec<_> = std::env::vars().collect();
-    let log = install(&LogSettings {
+    let flags = LogFlags {
         verbose: arguments.verbose,
-        ..LogSettings::default()
+        stderr: match arguments.chatter {
+            Chatter::Spoken => Stderr::On,
+            Chatter::Quiet => Stderr::Off,
+        },
+    };
+    let log = install(&log_settings(&Config::default(), flags))?;
+    let source = source(arguments);
+    let loaded = source.load().map_err(|found| {
+        found.iter().for_each(tell_finding);
+        "cannot load config file"
     })?;
-    let loaded =
-        config::load(&|name: &str| std::fs::read(name), &path, &environment).map_err(|all| {
-            all.iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join("\n")
-        })?;
-    for warning in &loaded.warnings {
-        events::config_warning(warning);
-    }
+    loaded.warnings.iter().for_each(tell_finding);
     let config = loaded.config;
-    crate::process::identity::assume(config.settings.user.as_deref())?;
+    log.apply(&log_settings(&config, flags))?;
+    identity::assume(config.settings.user.as_deref())?;
     let count = workers(&config);
     let bound = listen(&config)?;
+    let (users, wrong) = starting_users(&config);
+    if let Some(wrong) = &wrong {
+        events::config_error(wrong);
+    }
     let mut random = [0; 32];
     SystemRandom::new()
         .fill(&mut random)
         .map_err(|_| io::Error::other("no random bytes"))?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let now = Instant::now().into_std();
-    let super::tls::Tls {
-        client: client_tls,
-        server: server_tls,
-    } = super::tls::build(&config)?;
-    let users = config.settings.auth_file.clone();
+    let Tls { client, server } = tls::build(&config)?;
     let pooler = Pooler::new(Parts {
         config,
-        client_tls,
-        server_tls,
+        client_tls: client,
+        server_tls: server,
         random,
         workers: count,
-        now,
+        now: Instant::now().into_std(),
     });
-    if let Some(file) = users {
-        pooler
-            .credentials
-            .replace_file(userlist::parse(&std::fs::read(file)?));
-    }
+    pooler.credentials.replace_file(users);
+    let host = Host::new(HostParts {
+        pooler: Arc::clone(&pooler),
+        source,
+        log: log.clone(),
+        flags,
+        shutdown: Shutdown::default(),
+    });
     let workers = (0..count)
         .map(|number| {
             let number = WorkerId(u16::try_from(number).unwrap_or(u16::MAX));
-            Worker::start(Arc::clone(&pooler), Consoles::default(), number)
+            Worker::start(Arc::clone(&pooler), Consoles::new(host.clone()), number)
         })
         .collect::<io::Result<Vec<_>>>()?;
     pooler.start_workers(workers.iter().map(Worker::runtime).collect());
-    let workers: Arc<[Worker]> = workers.into();
-    runtime.block_on(attend(&pooler, bound, &workers))?;
+    runtime.block_on(attend(&host, bound, &workers.into()))?;
     log.flush();
     Ok(())
 }
 
+fn source(arguments: &Serve) -> Source {
+    let user = arguments.user.iter();
+    let overrides = user.map(|user| ("user".to_owned(), user.clone()));
+    Source::new(arguments.config.to_string_lossy(), overrides.collect())
+}
+
 /// The main thread's work: accept, let time pass in the pools, listen to signals.
-async fn attend(
-    pooler: &Arc<Pooler>,
-    bound: Vec<Bound>,
-    workers: &Arc<[Worker]>,
-) -> io::Result<()> {
-    for listener in bound {
-        tokio::spawn(accept(listener.register()?, Arc::clone(workers)));
+async fn attend(host: &Host, bound: Vec<Bound>, workers: &Arc<[Worker]>) -> io::Result<()> {
+    let pooler = host.pooler();
+    for bound in bound {
+        let accepting = accept(bound.register()?, Arc::clone(workers));
+        tokio::spawn(accepting);
     }
     tokio::spawn(janitor::run(pooler.pools.clone()));
-    events::process_up();
+    host.open_minimum(&pooler.config());
     let mut signals = Signals::listen()?;
-    loop {
-        match signals.next().await {
-            Signal::Immediate | Signal::WaitForClients | Signal::WaitForServers => return Ok(()),
-            Signal::Reload | Signal::Pause | Signal::Resume => {}
+    events::process_up();
+    // Without a service manager there is nobody to tell.
+    drop(systemd::ready());
+    let obey = async {
+        loop {
+            let signal = signals.next().await;
+            host.obey(signal).await;
         }
+    };
+    // Nothing is lost with what is dropped: the process ends.
+    tokio::select! {
+        () = host.way_out().finished(pooler) => {}
+        () = obey => {}
+        never = keep_averages(pooler) => match never {},
     }
+    Ok(())
 }
 
 fn workers(config: &Config) -> usize {

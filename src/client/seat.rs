@@ -109,7 +109,8 @@ impl Drop for Listed {
     }
 }
 
-fn card(guest: &Guest, database: &Arc<str>, pool_user: &Arc<str>) -> ClientCard {
+/// What the console shows of a guest.
+pub fn card(guest: &Guest, database: &Arc<str>, pool_user: &Arc<str>) -> ClientCard {
     let (peer_host, peer_port, peer_pid) = match guest.visitor.peer {
         Some(Peer::Tcp(address)) => (address.ip().to_string(), address.port(), None),
         Some(Peer::Unix { pid, .. }) => ("unix".to_owned(), guest.visitor.port, pid),
