@@ -10,8 +10,7 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-/// Release of `PgBouncer` whose behaviour pgweir follows.
-pub const COMPATIBLE_WITH: &str = "1.26.1";
+use crate::version::{COMPATIBLE_WITH, OWN};
 
 /// Where a pooler that was started with a configuration file runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -187,8 +186,7 @@ fn serve(args: ServeArgs) -> Invocation {
 }
 
 fn version() -> String {
-    let own = env!("CARGO_PKG_VERSION");
-    format!("pgweir {own} (PgBouncer {COMPATIBLE_WITH} compatible)\n")
+    format!("pgweir {OWN} (PgBouncer {COMPATIBLE_WITH} compatible)\n")
 }
 
 /// The first sentence of a report, in the form that `PgBouncer` uses.

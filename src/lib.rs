@@ -4,6 +4,7 @@
 //! the layers (imports point down only) and the invariants.
 
 pub mod admin;
+pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod client;
@@ -18,3 +19,4 @@ pub mod protocol;
 pub mod server;
 pub mod session;
 pub mod telemetry;
+pub mod version;

@@ -11,7 +11,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Invocation::Misuse(text) => fail(&text),
-        Invocation::Run(_) => not_built("serving"),
+        Invocation::Run(arguments) => pgweir::app::serve::serve(&arguments),
         Invocation::Check(_) => not_built("check"),
         Invocation::Demo(_) => not_built("demo"),
         Invocation::Docs(_) => not_built("docs"),

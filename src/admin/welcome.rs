@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use crate::protocol::reply;
 
 /// Release of `PgBouncer` whose console we speak.
-pub const PGBOUNCER_VERSION: &str = "1.26.1";
+pub use crate::version::COMPATIBLE_WITH as PGBOUNCER_VERSION;
 
 /// Answer of `SHOW VERSION`. Tools look for the words `PgBouncer` and a version number.
 pub const VERSION_TEXT: &str = concat!("PgBouncer 1.26.1 (pgweir ", env!("CARGO_PKG_VERSION"), ")");

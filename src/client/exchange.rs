@@ -8,6 +8,10 @@ use std::io;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+
+use super::timing::{Activity, Timing};
+use crate::protocol::TransactionStatus;
 
 use crate::net::buffers::Size;
 use crate::net::flow::{Fill, Progress, Side, fill, flush, release};
@@ -21,8 +25,8 @@ use crate::session::server_state::{OutOfSync, ServerState};
 pub enum Stop {
     /// The server owes nothing and nothing is open: outside a transaction.
     Rest,
-    /// The client said goodbye or closed its connection.
-    ClientGone,
+    /// The client has left.
+    ClientGone(Gone),
     /// The client's connection broke.
     ClientBroken(io::Error),
     /// The client broke the protocol.
@@ -33,15 +37,28 @@ pub enum Stop {
     ServerBroken(io::Error),
     /// The server's replies do not fit.
     ServerFault(OutOfSync),
+    /// The client has opened a transaction block, which it may not.
+    BlockOpen,
 }
 
-/// What the caller does when the server is at rest.
+/// How a client has left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AtRest {
-    /// Stop, so that the connection can go back.
-    Stop,
-    /// Go on (session pooling).
-    GoOn,
+pub enum Gone {
+    /// It said goodbye.
+    Terminated,
+    /// It closed its connection.
+    Closed,
+}
+
+/// How long a client holds its server (`pool_mode`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// Until it leaves.
+    Session,
+    /// Until the server is at rest.
+    Transaction,
+    /// The same, and a transaction block is refused.
+    Statement,
 }
 
 /// A client and its server for the time of one lease.
@@ -55,10 +72,12 @@ pub struct Exchange<'a, C, S> {
     pub server: &'a mut ServerState,
     /// The server's socket.
     pub server_side: Side<'a, S>,
-    /// What to do at rest.
-    pub at_rest: AtRest,
+    /// How long the client holds the server.
+    pub hold: Hold,
     /// Bytes received from the client and from the server since the exchange began.
     pub received: (u64, u64),
+    /// When its query and its transaction began.
+    pub timing: Timing,
 }
 
 impl<C, S> Exchange<'_, C, S>
@@ -81,8 +100,14 @@ where
                 probe(self.server, &mut self.server_side.output.bytes);
                 progress = Progress::Made;
             }
+            if progress == Progress::Made {
+                self.note_activity();
+            }
             if self.may_stop() {
                 return Poll::Ready(Stop::Rest);
+            }
+            if self.hold == Hold::Statement && self.is_in_block() {
+                return Poll::Ready(Stop::BlockOpen);
             }
             if progress == Progress::None {
                 return Poll::Pending;
@@ -92,11 +117,30 @@ where
 
     /// At rest, and no part of a frame is on its way in either direction.
     fn may_stop(&self) -> bool {
-        self.at_rest == AtRest::Stop
+        self.hold != Hold::Session
             && self.server.is_at_rest()
             && !self.client.is_mid_forward()
             && self.server_side.output.is_empty()
             && self.server_side.input.is_empty()
+    }
+
+    /// A reply has said that a transaction block is open, and nothing more is to come.
+    fn is_in_block(&self) -> bool {
+        self.server.is_quiet() && self.server.status() != TransactionStatus::Idle
+    }
+
+    /// Follows what the server is doing; the clock is read only when that changes.
+    fn note_activity(&mut self) {
+        let activity = if !self.server.is_quiet() && !self.server.owed().is_empty() {
+            Activity::Busy
+        } else if self.server.is_at_rest() {
+            Activity::Idle
+        } else {
+            Activity::IdleInTransaction
+        };
+        if activity != self.timing.activity() {
+            self.timing.change(activity, Instant::now().into_std());
+        }
     }
 
     fn server_to_client(&mut self, cx: &mut Context<'_>) -> Result<Progress, Stop> {
@@ -135,7 +179,7 @@ where
         } else {
             match fill(&mut self.client_side, Size::Small, cx) {
                 Fill::Pending => return Ok(progress),
-                Fill::Closed => return Err(Stop::ClientGone),
+                Fill::Closed => return Err(Stop::ClientGone(Gone::Closed)),
                 Fill::Broken(error) => return Err(Stop::ClientBroken(error)),
                 Fill::Read(count) => self.received.0 += count,
             }
@@ -161,7 +205,7 @@ where
         let changed = self.client_side.input.len() != before;
         release(self.client_side.input);
         match outcome {
-            Ok(FromClient::Terminated) => Err(Stop::ClientGone),
+            Ok(FromClient::Terminated) => Err(Stop::ClientGone(Gone::Terminated)),
             Ok(FromClient::Drained | FromClient::NeedServer) if changed => Ok(Progress::Made),
             Ok(FromClient::Drained | FromClient::NeedServer) => Ok(Progress::None),
             Err(fault) => Err(Stop::ClientFault(fault)),

@@ -1,8 +1,16 @@
 //! One client: login, the life of its connection, the bytes to and from the server lent to it.
 
 pub mod auth;
+pub mod cancel;
+pub mod enter;
 pub mod exchange;
 pub mod fault;
+pub mod greeting;
+pub mod life;
+pub mod linked;
 pub mod lookup;
+pub mod seat;
 pub mod terms;
 pub mod timing;
+pub mod visitor;
+pub mod waiting;

@@ -32,6 +32,15 @@ pub struct Outbox {
     unflushed: bool,
 }
 
+impl From<BytesMut> for Outbox {
+    fn from(bytes: BytesMut) -> Self {
+        Self {
+            bytes,
+            unflushed: false,
+        }
+    }
+}
+
 impl Outbox {
     /// Whether the socket has everything.
     pub fn is_empty(&self) -> bool {

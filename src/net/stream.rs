@@ -24,6 +24,8 @@ pub enum Stream {
     TlsAccepted(Box<server::TlsStream<Socket>>),
     /// TLS that we started: a server.
     TlsConnected(Box<client::TlsStream<Socket>>),
+    /// Lost in a move between runtimes: every use is an error.
+    Lost,
 }
 
 /// The TCP socket inside a TLS session. Empty only after a move between runtimes has failed: then
@@ -103,7 +105,14 @@ impl Stream {
                 tls.get_mut().0.rehome()?;
                 Self::TlsConnected(tls)
             }
+            Self::Lost => return Err(moved()),
         })
+    }
+
+    /// The same in place; an error leaves [`Stream::Lost`].
+    pub fn rehome_here(&mut self) -> io::Result<()> {
+        *self = std::mem::replace(self, Self::Lost).rehome()?;
+        Ok(())
     }
 
     /// Ready when a read may have something to say: bytes, the end or an error. With TLS it may be
@@ -112,6 +121,7 @@ impl Stream {
         let (socket, decrypted) = match self {
             Self::Tcp(stream) => return stream.poll_read_ready(cx),
             Self::Unix(stream) => return stream.poll_read_ready(cx),
+            Self::Lost => return Poll::Ready(Err(moved())),
             Self::TlsAccepted(tls) => {
                 let (socket, session) = tls.get_mut();
                 (socket, session.process_new_packets())
@@ -142,7 +152,7 @@ impl Stream {
                 pid: cred.pid(),
                 uid: cred.uid(),
             }),
-            Self::Tcp(_) | Self::TlsAccepted(_) | Self::TlsConnected(_) => {
+            Self::Tcp(_) | Self::TlsAccepted(_) | Self::TlsConnected(_) | Self::Lost => {
                 self.tcp()?.peer_addr().map(Peer::Tcp)
             }
         }
@@ -159,6 +169,7 @@ impl Stream {
             Self::TlsAccepted(tls) => tls.get_ref().0.get(),
             Self::TlsConnected(tls) => tls.get_ref().0.get(),
             Self::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+            Self::Lost => Err(moved()),
         }
     }
 
@@ -202,7 +213,7 @@ impl Stream {
 
     fn session(&self) -> Option<&CommonState> {
         match self {
-            Self::Tcp(_) | Self::Unix(_) => None,
+            Self::Tcp(_) | Self::Unix(_) | Self::Lost => None,
             Self::TlsAccepted(tls) => Some(tls.get_ref().1),
             Self::TlsConnected(tls) => Some(tls.get_ref().1),
         }
@@ -243,6 +254,7 @@ macro_rules! forward {
             Stream::Unix(stream) => Pin::new(stream).$method($($argument),*),
             Stream::TlsAccepted(stream) => Pin::new(stream.as_mut()).$method($($argument),*),
             Stream::TlsConnected(stream) => Pin::new(stream.as_mut()).$method($($argument),*),
+            Stream::Lost => Poll::Ready(Err(moved())),
         }
     };
 }

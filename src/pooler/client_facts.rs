@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
+use tokio::sync::Notify;
+
 use super::control::Control;
 use crate::ids::ConnId;
 use crate::pool::SlotId;
@@ -42,6 +44,8 @@ pub struct ClientFacts {
     pub card: ClientCard,
     /// Orders from outside.
     pub control: Control,
+    /// A cancel request has come for it; the console listens to this.
+    pub cancelled: Notify,
     phase: AtomicU8,
     link: Mutex<Option<Linked>>,
     /// When it last sent a request, in microseconds since the process began.
@@ -89,6 +93,7 @@ impl ClientFacts {
         Self {
             card,
             control: Control::default(),
+            cancelled: Notify::new(),
             phase: AtomicU8::new(0),
             link: Mutex::default(),
             request_us: AtomicU64::new(0),

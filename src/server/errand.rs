@@ -13,7 +13,6 @@ use crate::protocol::{
     FrameError, HEADER_LEN, Header, ReadError, Reader, TransactionStatus, backend, frontend,
     peek_header,
 };
-use crate::session::params::{is_settable, with_value};
 
 /// Longest reply to an errand, in bytes of one frame.
 const FRAME_MAX: usize = 1 << 20;
@@ -104,7 +103,7 @@ async fn converse(
                 let problem = backend::problem(body)?;
                 refused = Some(String::from_utf8_lossy(problem.message).into_owned());
             }
-            b'S' => parameter(conn, body)?,
+            b'S' => conn.take_in(body)?,
             b'Z' => {
                 let status = body.first().copied().and_then(TransactionStatus::from_byte);
                 return match (refused, status) {
@@ -116,16 +115,6 @@ async fn converse(
             tag => each(tag, body)?,
         }
     }
-}
-
-fn parameter(conn: &mut ServerConn, body: &[u8]) -> Result<(), ErrandError> {
-    let (name, value) = backend::parameter_status(body)?;
-    if let (Ok(name), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value))
-        && is_settable(name)
-    {
-        conn.state.params = with_value(&conn.state.params, name, value);
-    }
-    Ok(())
 }
 
 async fn next_frame(conn: &mut ServerConn) -> Result<(Header, BytesMut), ErrandError> {

@@ -353,6 +353,17 @@ impl ServerState {
         self.params = Arc::new(left);
     }
 
+    /// A reset query has run: `DISCARD ALL` has taken the prepared statements with it.
+    pub fn was_reset(&mut self, sql: &str) {
+        let words = sql.to_ascii_uppercase();
+        if words.contains("DISCARD ALL") || words.contains("DEALLOCATE ALL") {
+            self.prepared.clear();
+        }
+        if words.contains("DISCARD ALL") || words.contains("RESET ALL") {
+            self.forget_unreported();
+        }
+    }
+
     fn failed_batch(&mut self, syncs: usize) -> Vec<Expect> {
         let (dropped, sync) = self.owed.fail_until_sync();
         self.skipping = sync == SyncSent::NotYet;

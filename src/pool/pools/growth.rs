@@ -46,28 +46,26 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
         self.remove_if_doomed(pool, out);
     }
 
-    /// Asks all blocked pools again. An eviction for one of them may make room for another (its
-    /// victim counted for other limits too), so they are asked until there was none; each takes
-    /// an idle connection away, so this ends.
+    /// Asks all blocked pools again, once each. That is enough although one of them may evict a
+    /// connection that counted for other limits too: a pool with waiters could have evicted that
+    /// connection itself, and pools without waiters, which evict nobody, come last.
     pub(super) fn relieve(&mut self, now: Instant, out: &mut Actions<C, W>) {
-        let mut again = !self.blocked.is_empty();
-        while again {
-            again = false;
-            let mut blocked = std::mem::take(&mut self.blocked);
-            // Pools without waiters (`None`) come last.
-            blocked.sort_by_cached_key(|pool| {
-                let slots = self.slots.get(pool.0);
-                let since = slots.and_then(|slots| slots.waiting.oldest_since());
-                (since.is_none(), since, *pool)
-            });
-            for pool in &blocked {
-                if let Some(slots) = self.slots.get_mut(pool.0) {
-                    slots.blocked = false;
-                }
+        if self.blocked.is_empty() {
+            return;
+        }
+        let mut blocked = std::mem::take(&mut self.blocked);
+        blocked.sort_by_cached_key(|pool| {
+            let slots = self.slots.get(pool.0);
+            let since = slots.and_then(|slots| slots.waiting.oldest_since());
+            (since.is_none(), since, *pool)
+        });
+        for pool in &blocked {
+            if let Some(slots) = self.slots.get_mut(pool.0) {
+                slots.blocked = false;
             }
-            for pool in blocked {
-                again |= self.grow_alone(pool, now, out) == Grown::ByEviction;
-            }
+        }
+        for pool in blocked {
+            self.grow_alone(pool, now, out);
         }
     }
 

@@ -1,0 +1,47 @@
+//! Accepts connections and gives each to the worker with the fewest.
+
+use std::sync::Arc;
+
+use tokio::time::sleep;
+
+use super::worker::Worker;
+use crate::net::Incoming;
+use crate::net::listener::{AcceptStop, EXHAUSTED_PAUSE, Listener};
+use crate::telemetry::events;
+
+/// Connections accepted for one wake-up at most.
+const BATCH: usize = 64;
+
+/// Accepts until the listener breaks. Cancel-safe: dropping it closes the listener.
+pub async fn accept(listener: Listener, workers: Arc<[Worker]>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    loop {
+        let stopped = listener.accept(&mut batch, BATCH).await;
+        for incoming in batch.drain(..) {
+            distribute(incoming, &workers);
+        }
+        match stopped {
+            Ok(()) => {}
+            Err(AcceptStop::Exhausted(error)) => {
+                events::internal_error("accept", &error);
+                sleep(EXHAUSTED_PAUSE).await;
+            }
+            Err(AcceptStop::Broken(error)) => {
+                events::internal_error("accept", &error);
+                return;
+            }
+        }
+    }
+}
+
+fn distribute(mut incoming: Incoming, workers: &[Worker]) {
+    let mut order: Vec<&Worker> = workers.iter().collect();
+    order.sort_by_key(|worker| worker.load());
+    for worker in order {
+        match worker.give(incoming) {
+            Ok(()) => return,
+            Err(refused) => incoming = refused,
+        }
+    }
+    // Every worker has a full queue: the connection is dropped, the client sees it closed.
+}

@@ -1,0 +1,85 @@
+//! Passes a cancel request on, so that it can hit no query but the one it was meant for.
+//!
+//! The client's link is looked at and the server held back in one step: from then on the connection
+//! may come back to its pool, but no other client gets it until the request has been delivered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::config::Config;
+use crate::net::Peer;
+use crate::pooler::Pooler;
+use crate::pooler::servers::{dns_times, socket_options, target_of};
+use crate::protocol::cancel_key::{CancelRoute, ClientKey, PeerId};
+use crate::server::connect::Connector;
+
+/// Where `cancel_wait_timeout` is off, a request may still not hold a connection for ever.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Deals with one request. It has no answer: whatever goes wrong, the stream is just closed.
+pub async fn cancel(pooler: &Arc<Pooler>, key: &[u8]) {
+    let config = pooler.config();
+    let Some(key) = ClientKey::from_bytes(key) else {
+        return;
+    };
+    let limit = config.settings.cancel_wait_timeout.unwrap_or(LONGEST);
+    match key.route(config.settings.peer_id.and_then(PeerId::new)) {
+        CancelRoute::Local(key) => local(pooler, &config, key, limit).await,
+        CancelRoute::Forward { peer, key } => forward(pooler, &config, (peer, key), limit).await,
+        CancelRoute::Expired { .. } => {}
+    }
+}
+
+async fn local(pooler: &Arc<Pooler>, config: &Config, key: ClientKey, limit: Duration) {
+    let Some(client) = pooler.cancel_keys.find(key) else {
+        return;
+    };
+    client.cancelled.notify_waiters(); // a console that waits for PAUSE
+    let held = client.with_link(|link| {
+        let linked = link.as_ref()?;
+        let guard = pooler.pools.cancel(linked.slot)?;
+        Some((guard, Arc::clone(&linked.server)))
+    });
+    // Without a server there is nothing to cancel.
+    let Some((guard, server)) = held else { return };
+    let tls = pooler.server_tls.load_full();
+    let connector = Connector {
+        dns: &pooler.dns,
+        dns_times: dns_times(config),
+        tls: &tls,
+        socket: socket_options(config),
+    };
+    let address = match server.peer {
+        Some(Peer::Tcp(address)) => Some(address.ip()),
+        Some(Peer::Unix { .. }) | None => None,
+    };
+    let request = connector.send_cancel(&server.target, address, &server.key);
+    // Lost or late: the query goes on, as it would with a server that is slow to listen.
+    drop(timeout(limit, request).await);
+    drop(guard);
+}
+
+/// The client belongs to another process of the peering group.
+async fn forward(
+    pooler: &Arc<Pooler>,
+    config: &Config,
+    (peer, key): (u16, ClientKey),
+    limit: Duration,
+) {
+    let Some(spec) = config.peers.get(&peer) else {
+        return;
+    };
+    let Some(target) = target_of(config, &spec.host, spec.port) else {
+        return;
+    };
+    let tls = pooler.server_tls.load_full();
+    let connector = Connector {
+        dns: &pooler.dns,
+        dns_times: dns_times(config),
+        tls: &tls,
+        socket: socket_options(config),
+    };
+    drop(timeout(limit, connector.send_cancel(&target, None, &key.bytes())).await);
+}

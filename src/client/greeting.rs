@@ -1,0 +1,78 @@
+//! What a client is told between its proof and its first query.
+//!
+//! The order is `PgBouncer`'s: `AuthenticationOk`, its version, what the server reported, the
+//! pooler's own parameters, the client's values, the cancel key, an optional notice, readiness.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+
+use super::enter::send;
+use super::fault::Fault;
+use super::terms::Terms;
+use crate::config::Config;
+use crate::net::Stream;
+use crate::pooler::room::Welcome;
+use crate::protocol::reply::{self, Report};
+use crate::protocol::startup::StartupPacket;
+use crate::protocol::{Severity, SqlState, TransactionStatus};
+use crate::session::params::{ParamSet, is_settable};
+use crate::version::{COMPATIBLE_WITH, OWN};
+
+/// Answers a client that asked for a newer protocol, or for options of one: 3.0, and none of those.
+pub(super) async fn negotiate(stream: &mut Stream, packet: &StartupPacket) -> Result<(), Fault> {
+    let Some(unknown) = packet.negotiation() else {
+        return Ok(());
+    };
+    let mut out = BytesMut::new();
+    reply::negotiate_protocol(&mut out, 0, unknown.to_vec());
+    send(stream, &out).await
+}
+
+/// The client's parameters: what the pool's servers report, and what it has set itself.
+pub fn parameters_of(welcome: &Welcome, own: &[(String, String)]) -> Arc<ParamSet> {
+    if own.is_empty() {
+        return Arc::clone(&welcome.params);
+    }
+    let mut params = ParamSet::clone(&welcome.params);
+    for (name, value) in own {
+        params.set(name, value);
+    }
+    Arc::new(params)
+}
+
+/// The whole greeting behind the proof.
+pub fn write(
+    out: &mut BytesMut,
+    welcome: &Welcome,
+    params: &ParamSet,
+    terms: &Terms,
+    config: &Config,
+    key: [u8; 8],
+) {
+    reply::auth_ok(out);
+    reply::parameter_status(out, "pgbouncer.version", COMPATIBLE_WITH);
+    reply::parameter_status(out, "pgweir.version", OWN);
+    for parameter in &welcome.reported {
+        let name = String::from_utf8_lossy(&parameter.name);
+        if !is_settable(&name) {
+            reply::parameter_status(out, &name, &String::from_utf8_lossy(&parameter.value));
+        }
+    }
+    let statements = config.settings.max_prepared_statements.to_string();
+    reply::parameter_status(out, "pgbouncer.max_prepared_statements", &statements);
+    reply::parameter_status(out, "pgbouncer.pool_mode", terms.mode.name());
+    for (name, value) in params.iter() {
+        reply::parameter_status(out, name, value);
+    }
+    reply::backend_key(out, key);
+    if let Some(message) = config.settings.login_notify_message.as_deref()
+        && !message.is_empty()
+    {
+        reply::notice(
+            out,
+            &Report::new(Severity::Notice, SqlState::SUCCESS, message),
+        );
+    }
+    reply::ready_for_query(out, TransactionStatus::Idle);
+}

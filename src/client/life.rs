@@ -1,0 +1,229 @@
+//! The life of a client after its login: idle, waiting, linked, and round again.
+//!
+//! ```text
+//!   greet ──► Idle ──needs a server──► Waiting ──lease──► Linked ──at rest──► Idle
+//!               └──────────── Fault or goodbye: told, logged, closed ───────────┘
+//! ```
+//! This file only sequences; what bytes mean is `session`'s, moving them is `exchange`'s.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::BytesMut;
+use tokio::time::{Instant, timeout_at};
+
+use super::enter::Guest;
+use super::fault::Fault;
+use super::seat::{Books, settle};
+use super::terms::Terms;
+use super::timing::Overdue;
+use super::visitor::Visitor;
+use crate::net::Stream;
+use crate::net::buffers::Size;
+use crate::net::flow::{Fill, Outbox, Side, fill, flush, release};
+use crate::pool::{Mailbox, PoolId, WorkerId};
+use crate::pooler::client_facts::{ClientFacts, Phase};
+use crate::pooler::{Pooler, Server};
+use crate::session::client_state::{ClientState, Tally};
+use crate::session::from_client::{ClientBytes, FromClient, from_client};
+use crate::telemetry::stats::{Counter, WorkerStats};
+
+/// How a client's connection ends.
+#[derive(Debug)]
+pub enum Goodbye {
+    /// The client said so.
+    Terminated,
+    /// Something went wrong.
+    Fault(Fault),
+}
+
+impl From<Fault> for Goodbye {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// A client that may ask.
+#[derive(Debug)]
+pub struct Client {
+    pub(super) pooler: Arc<Pooler>,
+    pub(super) worker: WorkerId,
+    pub(super) visitor: Visitor,
+    pub(super) stream: Stream,
+    pub(super) input: BytesMut,
+    pub(super) output: Outbox,
+    pub(super) state: ClientState,
+    pub(super) facts: Arc<ClientFacts>,
+    pub(super) terms: Box<Terms>,
+    pub(super) stats: WorkerStats,
+    pub(super) pool: PoolId,
+    pub(super) mailbox: Mailbox<Server>,
+    #[expect(dead_code, reason = "held for what its end undoes")]
+    pub(super) books: Books,
+}
+
+/// Serves a guest until it leaves.
+pub async fn live(pooler: Arc<Pooler>, mut guest: Box<Guest>, worker: WorkerId) {
+    let deadline = guest.deadline;
+    let welcome = Box::pin(settle(&pooler, &mut guest, worker));
+    let settled = match deadline {
+        Some(deadline) => match timeout_at(deadline, welcome).await {
+            Ok(settled) => settled,
+            Err(_) => Err(Fault::ServerDown),
+        },
+        None => welcome.await,
+    };
+    let place = match settled {
+        Ok(place) => place,
+        Err(fault) => {
+            let config = pooler.config();
+            let Guest {
+                visitor,
+                stream,
+                proof,
+                ..
+            } = &mut *guest;
+            visitor.send_away(&config, stream, proof, &fault).await;
+            return;
+        }
+    };
+    let mut client = place.seat(pooler, guest, worker);
+    let goodbye = client.serve().await;
+    client.leave(goodbye).await;
+}
+
+impl Client {
+    /// Goes round until the client leaves.
+    async fn serve(&mut self) -> Goodbye {
+        poll_fn(|cx| {
+            self.facts.control.register(cx.waker());
+            Poll::Ready(())
+        })
+        .await;
+        loop {
+            if let Err(goodbye) = self.idle().await {
+                return goodbye;
+            }
+            let lease = match self.wait_for_server().await {
+                Ok(lease) => lease,
+                Err(goodbye) => return goodbye,
+            };
+            if let Err(goodbye) = self.linked(lease).await {
+                return goodbye;
+            }
+        }
+    }
+
+    /// Without a server: answers what can be answered here, until something needs one.
+    async fn idle(&mut self) -> Result<(), Goodbye> {
+        self.facts.enter(Phase::Idle);
+        let Some(limit) = self.terms.timeouts.client_idle else {
+            return poll_fn(|cx| self.poll_idle(cx)).await;
+        };
+        match timeout_at(Instant::now() + limit, poll_fn(|cx| self.poll_idle(cx))).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Fault::Overdue(Overdue::ClientIdle).into()),
+        }
+    }
+
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Goodbye>> {
+        loop {
+            if let Some(leave) = self.facts.control.pending() {
+                return Poll::Ready(Err(Fault::from(leave).into()));
+            }
+            let outcome = from_client(
+                &mut self.state,
+                None,
+                ClientBytes {
+                    input: &mut self.input,
+                    to_server: &mut BytesMut::new(),
+                    to_client: &mut self.output.bytes,
+                },
+            );
+            release(&mut self.input);
+            let needs_server = match outcome {
+                Ok(FromClient::Terminated) => return Poll::Ready(Err(Goodbye::Terminated)),
+                Ok(FromClient::NeedServer) => true,
+                Ok(FromClient::Drained) => false,
+                Err(fault) => return Poll::Ready(Err(Fault::from(fault).into())),
+            };
+            let mut side = Side {
+                stream: &mut self.stream,
+                input: &mut self.input,
+                output: &mut self.output,
+            };
+            if let Err(error) = flush(&mut side, cx) {
+                return Poll::Ready(Err(Fault::Lost(error).into()));
+            }
+            if needs_server {
+                return Poll::Ready(Ok(()));
+            }
+            if !side.output.is_empty() {
+                return Poll::Pending; // a client that does not read is not read from
+            }
+            match fill(&mut side, Size::Small, cx) {
+                Fill::Pending => return Poll::Pending,
+                Fill::Closed => return Poll::Ready(Err(Fault::Eof.into())),
+                Fill::Broken(error) => return Poll::Ready(Err(Fault::Lost(error).into())),
+                Fill::Read(count) => self.stats.add(Counter::BytesReceived, count),
+            }
+        }
+    }
+
+    /// A new configuration counts from the next transaction on.
+    pub(super) fn refresh_terms(&mut self) {
+        let generation = self.pooler.generation();
+        if generation == self.terms.generation {
+            return;
+        }
+        let config = self.pooler.config();
+        let card = &self.facts.card;
+        if let Some(entry) = config.database(&card.database) {
+            let users = (&*card.user, &*card.pool_user);
+            let fresh = Terms::of(&config, generation, &entry, users);
+            // Names that have been given out stay with the way they were given.
+            let (mode, tracking) = (self.terms.mode, self.terms.tracking);
+            *self.terms = Terms {
+                mode,
+                tracking,
+                ..fresh
+            };
+        }
+    }
+
+    /// Takes what the session has counted into the worker's counters.
+    pub(super) fn count(&mut self) {
+        let Tally {
+            queries,
+            transactions,
+            client_parses,
+            server_parses,
+            binds,
+        } = std::mem::take(&mut self.state.tally);
+        for (counter, amount) in [
+            (Counter::Queries, queries),
+            (Counter::Transactions, transactions),
+            (Counter::ClientParses, client_parses),
+            (Counter::ServerParses, server_parses),
+            (Counter::Binds, binds),
+        ] {
+            if amount > 0 {
+                self.stats.add(counter, amount);
+            }
+        }
+    }
+
+    async fn leave(mut self, goodbye: Goodbye) {
+        let config = self.pooler.config();
+        let unread = std::mem::take(&mut self.output.bytes);
+        match goodbye {
+            Goodbye::Terminated => self.visitor.log_end(&config, "client close request"),
+            Goodbye::Fault(fault) => {
+                self.visitor
+                    .send_away(&config, &mut self.stream, &unread, &fault)
+                    .await;
+            }
+        }
+    }
+}

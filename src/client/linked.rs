@@ -1,0 +1,264 @@
+//! A client with its server: from the lease to the moment the connection can go back.
+//!
+//! Invariant: a connection is given back as `Keep` only at rest and, where the pool resets its
+//! connections, after the reset; in every other case it is closed, with a reason.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant as StdInstant;
+
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+use super::exchange::{Exchange, Hold, Stop};
+use super::fault::Fault;
+use super::life::{Client, Goodbye};
+use super::timing::{Activity, Overdue, Timing};
+use crate::config::PoolMode;
+use crate::net::flow::Side;
+use crate::pool::{Check, Lease, Use, Verdict, Why};
+use crate::pooler::Server;
+use crate::pooler::client_facts::{Linked, Phase};
+use crate::protocol::TransactionStatus;
+use crate::server::conn::Fitness;
+use crate::server::errand;
+use crate::session::from_server::link;
+use crate::session::server_state::{OutOfSync, ServerState};
+use crate::telemetry::stats::Counter;
+
+/// How a link ends.
+enum End {
+    /// The connection is at rest: the client goes on without it.
+    Rest,
+    /// The client leaves, and this is what becomes of the connection.
+    Leave(Goodbye, Verdict),
+}
+
+impl Client {
+    /// Uses the lease until the connection can go back.
+    pub(super) async fn linked(&mut self, lease: Lease<Server>) -> Result<(), Goodbye> {
+        let Some(mut lease) = self.prepare(lease).await else {
+            return Ok(());
+        };
+        let began = Instant::now().into_std();
+        self.enlist(&lease, began);
+        let end = self.converse(&mut lease, began).await;
+        let now = Instant::now().into_std();
+        self.delist(&lease);
+        self.count();
+        match end {
+            End::Rest => {
+                self.give_back(lease, now).await;
+                Ok(())
+            }
+            End::Leave(goodbye, Verdict::Keep) => {
+                self.give_back(lease, now).await;
+                Err(goodbye)
+            }
+            End::Leave(goodbye, verdict) => {
+                lease.finish(verdict, now);
+                Err(goodbye)
+            }
+        }
+    }
+
+    /// Takes the connection to this worker and checks it where it was idle for long. `None` where it
+    /// turned out to be dead: the client asks for another one.
+    async fn prepare(&mut self, mut lease: Lease<Server>) -> Option<Lease<Server>> {
+        if lease.home != self.worker && lease.rehome(self.worker).is_err() {
+            lease.finish(Verdict::Discard(Why::Crashed), Instant::now().into_std());
+            return None;
+        }
+        let fitness = lease.hear(&mut Context::from_waker(Waker::noop()));
+        if fitness == Fitness::Unfit {
+            lease.finish(Verdict::Discard(Why::Crashed), Instant::now().into_std());
+            return None;
+        }
+        if lease.check() == Check::NotNeeded {
+            return Some(lease);
+        }
+        let sql = std::mem::take(&mut self.terms.check);
+        let checked = timeout(self.terms.errand, errand::run(&mut lease, &sql)).await;
+        self.terms.check = sql;
+        if matches!(checked, Ok(Ok(()))) {
+            lease.set_use(Use::Active);
+            return Some(lease);
+        }
+        lease.finish(
+            Verdict::Discard(Why::CheckFailed),
+            Instant::now().into_std(),
+        );
+        None
+    }
+
+    /// Client and server know of each other: for the console and for cancel requests.
+    fn enlist(&mut self, lease: &Lease<Server>, now: StdInstant) {
+        let micros = self.pooler.micros_since_start(now);
+        self.facts.request_us.store(micros, Ordering::Relaxed);
+        lease.facts.request_us.store(micros, Ordering::Relaxed);
+        lease
+            .facts
+            .link
+            .store(self.facts.card.id.0, Ordering::Relaxed);
+        let linked = Linked {
+            slot: lease.slot(),
+            server: Arc::clone(&lease.facts),
+        };
+        self.facts.with_link(|link| *link = Some(linked));
+        self.facts.enter(Phase::Active);
+        self.stats.add(Counter::ServerAssignments, 1);
+    }
+
+    fn delist(&mut self, lease: &Lease<Server>) {
+        self.facts.with_link(|link| *link = None);
+        lease.facts.link.store(0, Ordering::Relaxed);
+        lease.note_prepared();
+        self.facts
+            .prepared
+            .store(self.state.statements.len(), Ordering::Relaxed);
+    }
+
+    async fn converse(&mut self, lease: &mut Lease<Server>, began: StdInstant) -> End {
+        let server: &mut crate::server::conn::ServerConn = lease;
+        // Where it is `Setup`, the exchange holds the client's data back until it is over.
+        link(&mut self.state, &mut server.state, &mut server.output.bytes);
+        let mut exchange = Exchange {
+            client: &mut self.state,
+            client_side: Side {
+                stream: &mut self.stream,
+                input: &mut self.input,
+                output: &mut self.output,
+            },
+            server: &mut server.state,
+            server_side: Side {
+                stream: &mut server.stream,
+                input: &mut server.input,
+                output: &mut server.output,
+            },
+            hold: match self.terms.mode {
+                PoolMode::Session => Hold::Session,
+                PoolMode::Transaction => Hold::Transaction,
+                PoolMode::Statement => Hold::Statement,
+            },
+            received: (0, 0),
+            timing: Timing::new(began),
+        };
+        let mut timer = None;
+        let ended = poll_fn(|cx| {
+            if let Some(leave) = self.facts.control.pending() {
+                return Poll::Ready(Err(Fault::from(leave)));
+            }
+            if let Poll::Ready(stop) = exchange.poll(cx) {
+                return Poll::Ready(Ok(stop));
+            }
+            let deadline = exchange.timing.deadline(&self.terms.timeouts);
+            match poll_deadline(&mut timer, deadline, cx) {
+                Poll::Ready(overdue) => Poll::Ready(Err(overdue.into())),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await;
+        let now = Instant::now().into_std();
+        exchange.timing.change(Activity::Idle, now);
+        let (received, mut timing) = (exchange.received, exchange.timing);
+        self.stats.add(Counter::BytesReceived, received.0);
+        self.stats.add(Counter::BytesSent, received.1);
+        let spent = timing.take_spent();
+        self.stats.add(Counter::QueryTime, spent.query_us);
+        self.stats
+            .add(Counter::TransactionTime, spent.transaction_us);
+        conclude(ended, &server.state)
+    }
+
+    /// Resets the connection where its pool wants that, and gives it back.
+    async fn give_back(&mut self, mut lease: Lease<Server>, now: StdInstant) {
+        let Some(sql) = &self.terms.reset else {
+            lease.finish(Verdict::Keep, now);
+            return;
+        };
+        lease.set_use(Use::Tested);
+        let reset = timeout(self.terms.errand, errand::run(&mut lease, sql)).await;
+        let verdict = match reset {
+            Ok(Ok(())) => {
+                lease.state.was_reset(sql);
+                Verdict::Keep
+            }
+            Ok(Err(_)) | Err(_) => Verdict::Discard(Why::ResetFailed),
+        };
+        lease.finish(verdict, Instant::now().into_std());
+    }
+}
+
+/// What the end of the exchange means for client and connection.
+fn conclude(ended: Result<Stop, Fault>, server: &ServerState) -> End {
+    let discard = |reason| Verdict::Discard(Why::Conversation(reason));
+    match ended {
+        Ok(Stop::Rest) => End::Rest,
+        Ok(Stop::ClientGone(gone)) => {
+            let goodbye = match gone {
+                super::exchange::Gone::Terminated => Goodbye::Terminated,
+                super::exchange::Gone::Closed => Fault::Eof.into(),
+            };
+            End::Leave(goodbye, after_client(server))
+        }
+        Ok(Stop::ClientBroken(error)) => {
+            End::Leave(Fault::Lost(error).into(), after_client(server))
+        }
+        Ok(Stop::ClientFault(fault)) => End::Leave(Fault::from(fault).into(), after_client(server)),
+        Ok(Stop::ServerGone | Stop::ServerBroken(_)) => {
+            End::Leave(Fault::ServerCrashed.into(), Verdict::Discard(Why::Crashed))
+        }
+        Ok(Stop::ServerFault(OutOfSync::SetupRefused)) => End::Leave(
+            Fault::InvalidParameter.into(),
+            discard("invalid server parameter"),
+        ),
+        Ok(Stop::ServerFault(_)) => {
+            End::Leave(Fault::ServerCrashed.into(), discard("broken server packet"))
+        }
+        Ok(Stop::BlockOpen) => End::Leave(
+            Fault::BlockInStatementMode.into(),
+            discard("transaction blocks not allowed in statement pooling mode"),
+        ),
+        Err(Fault::Overdue(Overdue::Query)) => End::Leave(
+            Fault::Overdue(Overdue::Query).into(),
+            discard("query timeout"),
+        ),
+        Err(Fault::Overdue(overdue)) => {
+            End::Leave(Fault::Overdue(overdue).into(), after_client(server))
+        }
+        Err(fault) => End::Leave(fault.into(), after_client(server)),
+    }
+}
+
+/// A client that leaves: its connection is kept only when nothing of it is left there.
+fn after_client(server: &ServerState) -> Verdict {
+    if server.is_at_rest() {
+        return Verdict::Keep;
+    }
+    let reason = match server.status() {
+        TransactionStatus::Idle => "client disconnected with query in progress",
+        TransactionStatus::InBlock | TransactionStatus::Failed => {
+            "client disconnect while server was not ready"
+        }
+    };
+    Verdict::Discard(Why::Conversation(reason))
+}
+
+/// Waits for the deadline, which may move from poll to poll. Without one it costs nothing.
+fn poll_deadline(
+    timer: &mut Option<Pin<Box<Sleep>>>,
+    deadline: Option<(StdInstant, Overdue)>,
+    cx: &mut Context<'_>,
+) -> Poll<Overdue> {
+    let Some((at, overdue)) = deadline else {
+        return Poll::Pending;
+    };
+    let at = Instant::from_std(at);
+    let sleep = timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
+    if sleep.deadline() != at {
+        sleep.as_mut().reset(at);
+    }
+    sleep.as_mut().poll(cx).map(|()| overdue)
+}

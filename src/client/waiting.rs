@@ -1,0 +1,100 @@
+//! A client in the queue of its pool.
+
+use std::future::poll_fn;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+
+use bytes::BytesMut;
+use tokio::time::Instant;
+
+use super::fault::Fault;
+use super::life::{Client, Goodbye};
+use crate::net::Stream;
+use crate::net::buffers::{SMALL, Size};
+use crate::net::flow::{Fill, Side, fill, flush};
+use crate::pool::{Lease, Request, WaiterKind, Waiting};
+use crate::pooler::Server;
+use crate::pooler::client_facts::Phase;
+use crate::protocol::reply::{self, Report};
+use crate::protocol::{Severity, SqlState};
+use crate::telemetry::stats::Counter;
+
+impl Client {
+    /// In the queue of its pool. The client is read from meanwhile, so that one that leaves is
+    /// noticed, up to one buffer.
+    pub(super) async fn wait_for_server(&mut self) -> Result<Lease<Server>, Goodbye> {
+        self.refresh_terms();
+        let now = Instant::now();
+        let std_now = now.into_std();
+        let request = Request {
+            home: self.worker,
+            kind: WaiterKind::Established,
+            deadline: self.terms.wait.map(|limit| (now + limit).into_std()),
+        };
+        if let Some(lease) = self.mailbox.try_acquire(self.pool, &request, std_now) {
+            return Ok(lease);
+        }
+        self.facts
+            .wait_us
+            .store(self.pooler.micros_since_start(std_now), Ordering::Relaxed);
+        self.facts.enter(Phase::Waiting);
+        let Self {
+            mailbox,
+            stream,
+            input,
+            output,
+            facts,
+            pool,
+            ..
+        } = self;
+        let mut acquire = mailbox.acquire(*pool, &request, std_now);
+        let lease = poll_fn(|cx| {
+            if let Some(leave) = facts.control.pending() {
+                return Poll::Ready(Err(Fault::from(leave).into()));
+            }
+            let mut side = Side {
+                stream: &mut *stream,
+                input: &mut *input,
+                output: &mut *output,
+            };
+            match acquire.poll_next(cx) {
+                Poll::Ready(Ok(Waiting::Lease(lease))) => return Poll::Ready(Ok(lease)),
+                Poll::Ready(Ok(Waiting::Notice)) => {
+                    put_queued(&mut side.output.bytes);
+                    cx.waker().wake_by_ref();
+                }
+                Poll::Ready(Err(refusal)) => return Poll::Ready(Err(Fault::from(refusal).into())),
+                Poll::Pending => {}
+            }
+            watch(&mut side, cx).map_or(Poll::Pending, |fault| Poll::Ready(Err(fault.into())))
+        })
+        .await;
+        drop(acquire);
+        let waited = now.elapsed();
+        let waited = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
+        self.stats.add(Counter::WaitTime, waited);
+        lease
+    }
+}
+
+/// The notice of `query_wait_notify`.
+fn put_queued(out: &mut BytesMut) {
+    let text = "No server connection available in postgres backend, client being queued";
+    reply::notice(out, &Report::new(Severity::Notice, SqlState::SUCCESS, text));
+}
+
+/// Writes what is to be written to a waiting client, and notices that it has left.
+fn watch(side: &mut Side<'_, Stream>, cx: &mut Context<'_>) -> Option<Fault> {
+    if let Err(error) = flush(side, cx) {
+        return Some(Fault::Lost(error));
+    }
+    while side.input.len() < SMALL {
+        match fill(side, Size::Small, cx) {
+            Fill::Pending => return None,
+            Fill::Closed => return Some(Fault::Eof),
+            Fill::Broken(error) => return Some(Fault::Lost(error)),
+            Fill::Read(_) => {}
+        }
+    }
+    None
+}
