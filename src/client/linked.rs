@@ -175,7 +175,8 @@ impl Client {
     /// Resets the connection where its pool wants that, and gives it back.
     async fn give_back(&mut self, mut lease: Lease<Server>, now: StdInstant) {
         let Some(sql) = &self.terms.reset else {
-            lease.finish(Verdict::Keep, now);
+            let verdict = self.last_look(&mut lease);
+            lease.finish(verdict, now);
             return;
         };
         lease.set_use(Use::Tested);
@@ -183,11 +184,19 @@ impl Client {
         let verdict = match reset {
             Ok(Ok(())) => {
                 lease.state.was_reset(sql);
-                Verdict::Keep
+                self.last_look(&mut lease)
             }
             Ok(Err(_)) | Err(_) => Verdict::Discard(Why::ResetFailed),
         };
         lease.finish(verdict, Instant::now().into_std());
+    }
+
+    /// From here on the worker's watch hears what an idle server says.
+    fn last_look(&self, lease: &mut Lease<Server>) -> Verdict {
+        match self.pooler.watches.hear(self.worker, lease) {
+            Fitness::Fit => Verdict::Keep,
+            Fitness::Unfit => Verdict::Discard(Why::Crashed),
+        }
     }
 }
 

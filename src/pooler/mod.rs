@@ -28,6 +28,7 @@ use client_facts::ClientFacts;
 use credentials::Credentials;
 use directory::Directory;
 use room::{Room, Rooms};
+use watch::Watches;
 
 pub mod admission;
 pub mod cancel_keys;
@@ -39,6 +40,7 @@ pub mod limits;
 pub mod opener;
 pub mod room;
 pub mod servers;
+pub mod watch;
 
 /// A server connection as it moves between pool and clients.
 pub type Server = Box<ServerConn>;
@@ -73,6 +75,8 @@ pub struct Pooler {
     pub client_tls: ArcSwap<ClientTls>,
     /// TLS towards servers.
     pub server_tls: ArcSwap<ServerTls>,
+    /// Who hears idle servers.
+    pub watches: Watches,
     /// SCRAM keys that were derived.
     pub keys: KeyCache,
     /// For salts of users that are not known.
@@ -121,6 +125,7 @@ impl Pooler {
             dns: Dns::default(),
             client_tls: ArcSwap::from_pointee(parts.client_tls),
             server_tls: ArcSwap::from_pointee(parts.server_tls),
+            watches: Watches::new(parts.workers),
             keys: KeyCache::new(ProcessKey::new(parts.random), KEYS_KEPT),
             process_key: ProcessKey::new(parts.random),
             ids: AtomicU64::new(0),

@@ -85,7 +85,9 @@ impl Pooler {
         };
         let now = Instant::now().into_std();
         match outcome {
-            Ok((conn, reported)) => {
+            Ok((mut conn, reported)) => {
+                // A server that speaks already is found out when it is lent.
+                let _fitness = self.watches.hear(worker, &mut conn);
                 room.offer_welcome(reported);
                 self.servers.add(conn.facts.id, Arc::clone(&conn.facts));
                 pending.opened(conn, now);

@@ -71,6 +71,9 @@ impl ServerConn {
     ///
     /// Costs no system call while the reactor has seen nothing.
     pub fn hear(&mut self, cx: &mut Context<'_>) -> Fitness {
+        if self.input.is_empty() && self.stream.poll_readable(cx).is_pending() {
+            return Fitness::Fit;
+        }
         loop {
             let mut side = Side {
                 stream: &mut self.stream,
