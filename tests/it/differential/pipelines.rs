@@ -18,6 +18,8 @@ enum Fault {
     UnknownStatement,
     UnknownStatementDescribed,
     UnknownPortal,
+    // By a function that the planner leaves alone: whether it finds a division of constants at `Bind`
+    // depends on how often the statement has been used, which differs where clients share it.
     Division,
     DivisionInRows,
     Duplicate,
@@ -157,7 +159,7 @@ fn failing(fault: Fault, name: &str) -> (Vec<Vec<u8>>, usize) {
         Fault::UnknownStatement => vec![bind("", "missing", &[]), execute("", 0)],
         Fault::UnknownStatementDescribed => vec![describe('S', "missing"), execute("", 0)],
         Fault::UnknownPortal => vec![parse(name, "select 1", &[]), execute("missing", 0)],
-        Fault::Division => with("select 1 / $1::int", &[Some(b"0")]),
+        Fault::Division => with("select divided(1, $1)", &[Some(b"0")]),
         Fault::DivisionInRows => with(
             "select 1 / (n - $1::int) from generate_series(1, 9) n",
             &[Some(b"5")],
@@ -182,7 +184,7 @@ fn long_pipeline() -> Script {
     for n in 0..STATEMENTS {
         let name = format!("n{}", n % 20);
         if n < 20 {
-            messages.push(parse(&name, &format!("select {n} / $1::int"), &[]));
+            messages.push(parse(&name, &format!("select divided({n}, $1)"), &[]));
         }
         let value: &[u8] = if n % 7 == 3 { b"0" } else { b"1" };
         messages.push(bind("", &name, &[Some(value)]));

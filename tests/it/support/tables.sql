@@ -19,6 +19,8 @@ begin
 end $$;
 create function remark(what text) returns text language plpgsql
     as $$ begin raise notice 'remark: %', what; return what; end $$;
+create function divided(a int, b int) returns int language plpgsql volatile
+    as $$ begin return a / b; end $$;
 create table counters (id int primary key, n int not null);
 insert into counters values (1, 0);
 create table secrets (name text primary key, secret text);
