@@ -10,5 +10,6 @@
 )]
 
 mod differential;
+mod pgbench;
 mod pooling;
 mod support;

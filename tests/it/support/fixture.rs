@@ -100,6 +100,29 @@ impl Fixture {
         Wire::login(self.port(), database, "postgres")
     }
 
+    /// A new role that the server trusts, so that a test can tell its own connections from others'.
+    pub fn role(&self) -> String {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let name = format!("role_{number}");
+        let sql = format!("create role {name} login");
+        self.superuser("postgres").run(&sql);
+        name
+    }
+
+    /// Process ids of a role's connections.
+    pub fn pids(&self, role: &str) -> Vec<String> {
+        let sql = format!("select pid from pg_stat_activity where usename = '{role}' order by pid");
+        let rows = self.superuser("postgres").query(&sql).rows();
+        rows.into_iter().flatten().collect()
+    }
+
+    /// Runs psql, and gives what it prints, or its complaint.
+    pub fn psql(&self, conninfo: &str, sql: &str) -> Result<String, String> {
+        let dir = self.cluster.dir();
+        let outcome = self.installation.psql(conninfo, sql, dir);
+        outcome.map_err(|error| error.to_string())
+    }
+
     /// A directory that is deleted at the end; the account which runs servers owns it.
     pub fn directory(&self, prefix: &str) -> PathBuf {
         let number = self.next.fetch_add(1, Ordering::Relaxed);

@@ -56,14 +56,17 @@ impl Setup {
         self.entry(&format!("{name} = host=127.0.0.1 port={port} {more}"))
     }
 
-    /// A whole line of `[databases]`; a later one of the same name wins.
+    /// A whole line of `[databases]`, which replaces an earlier one of the same name.
     pub fn entry(mut self, line: &str) -> Self {
+        let name = |line: &str| line.split('=').next().map(|name| name.trim().to_owned());
+        self.databases.retain(|known| name(known) != name(line));
         self.databases.push(line.to_owned());
         self
     }
 
-    /// A setting; a later one of the same name wins.
+    /// A setting, which replaces an earlier one of the same name.
     pub fn set(mut self, name: &str, value: impl ToString) -> Self {
+        self.settings.retain(|(known, _)| known != name);
         self.settings.push((name.to_owned(), value.to_string()));
         self
     }
@@ -86,6 +89,11 @@ impl Setup {
         self.more.push_str(text);
         self.more.push('\n');
         self
+    }
+
+    /// The database `it`, used on the server as `role`.
+    pub fn forced(self, role: &str, more: &str) -> Self {
+        self.database("it", &format!("user={role} {more}"))
     }
 
     /// Starts pgweir and waits until it listens.
@@ -236,6 +244,30 @@ impl Weir {
     /// A client of the database `it`.
     pub fn app(&self) -> Wire {
         self.client("it", "app")
+    }
+
+    /// A column of one row of a console table; the row is found by its columns' values.
+    pub fn shown(&self, table: &str, row: &[(&str, &str)], column: &str) -> Option<String> {
+        let answer = self.console().query(&format!("show {table}"));
+        let names = answer.names();
+        let at = |name: &str| {
+            let found = names.iter().position(|known| known == name);
+            found.unwrap_or_else(|| panic!("{table} has no column {name}: {names:?}"))
+        };
+        let mut rows = answer.rows().into_iter();
+        let wanted =
+            |values: &Vec<String>| row.iter().all(|(name, value)| values[at(name)] == *value);
+        rows.find(wanted).map(|values| values[at(column)].clone())
+    }
+
+    /// Waits until so many clients of the database `it` wait for a server.
+    pub fn until_waiting(&self, clients: usize) {
+        let clients = clients.to_string();
+        until(&format!("{clients} clients wait"), || {
+            self.shown("pools", &[("database", "it")], "cl_waiting")
+                .as_ref()
+                == Some(&clients)
+        });
     }
 
     /// The console, with all rights.
