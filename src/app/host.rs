@@ -3,7 +3,7 @@
 //! `tables` and `connections` take snapshots, `change` puts a new configuration into force, `levers`
 //! has PAUSE and its kin. Not here: what a command is called and how its answer looks (`admin`).
 
-mod change;
+pub mod change;
 mod connections;
 mod levers;
 mod tables;
