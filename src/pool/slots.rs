@@ -14,6 +14,7 @@
 mod census;
 mod demand;
 
+pub use census::{Doing, Standing};
 pub(super) use demand::Demand;
 
 use std::collections::VecDeque;

@@ -175,12 +175,13 @@ impl ClientStatements {
         self.len() == 0
     }
 
-    /// The client's name of the statement that servers know as `ours`.
+    /// The client's name of the statement that servers know as `ours`; of several always the same.
     pub fn name_of(&self, ours: &[u8]) -> Option<&[u8]> {
         let map = self.by_name.as_ref()?;
         map.iter()
-            .find(|(_, statement)| statement.name() == ours)
+            .filter(|(_, statement)| statement.name() == ours)
             .map(|(name, _)| &**name)
+            .min()
     }
 }
 
