@@ -11,7 +11,6 @@ use crate::config::Registration;
 use crate::ids::ConnId;
 use crate::pool::{CommandError, DatabaseId, Scope as PoolScope};
 use crate::pooler::control::Leave;
-use crate::pooler::limits;
 use crate::process::{Activity, Signal, Stop, Verdict, systemd};
 use crate::telemetry::events;
 
@@ -279,23 +278,8 @@ impl Host {
         if is_console(name) {
             return Err(admin(verb, name));
         }
-        if let Some(id) = self.known(name) {
-            return Ok(id);
-        }
-        let pooler = self.pooler();
-        let config = pooler.config();
-        let Some(database) = config.database(name) else {
-            return Err(ConsoleError::NoSuchDatabase(name.to_owned()));
-        };
-        if database.registration == Registration::Auto {
-            events::auto_database_registered(name);
-        }
-        let of_database = limits::of_database(&config, &database);
-        let now = clocks().0;
-        let name: Arc<str> = name.into();
-        Ok(pooler
-            .pools
-            .with(|pools, out| pools.add_database(&name, of_database, now, out)))
+        let found = self.pooler().database(&Arc::from(name), clocks().0);
+        found.ok_or_else(|| ConsoleError::NoSuchDatabase(name.to_owned()))
     }
 }
 
