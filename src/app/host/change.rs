@@ -157,6 +157,8 @@ impl Host {
                 Fate::Renewed => self.renew(Scope::Database(known.id)),
                 Fate::Dropped => {
                     self.send_away(&known.name);
+                    // Its name may be used again before the last connection is closed.
+                    self.forget_welcomes(Scope::Database(known.id));
                     let now = clocks().0;
                     pooler
                         .pools

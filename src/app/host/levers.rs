@@ -185,8 +185,17 @@ impl Host {
         Ok(())
     }
 
-    /// The same for the pools alone.
+    /// The same for a scope of the pools.
     pub(super) fn renew(&self, scope: PoolScope) {
+        self.forget_welcomes(scope);
+        let now = clocks().0;
+        self.pooler()
+            .pools
+            .with(|pools, out| pools.reconnect(scope, now, out));
+    }
+
+    /// The next server of each pool may greet with other parameters.
+    pub(super) fn forget_welcomes(&self, scope: PoolScope) {
         let pooler = self.pooler();
         for room in pooler.rooms.all() {
             let id = pooler
@@ -195,15 +204,6 @@ impl Host {
             match scope {
                 PoolScope::Database(wanted) if id != Some(wanted) => {}
                 PoolScope::All | PoolScope::Database(_) => room.forget_welcome(),
-            }
-        }
-        let now = clocks().0;
-        pooler
-            .pools
-            .with(|pools, out| pools.reconnect(scope, now, out));
-        if pooler.config().settings.server_fast_close {
-            for client in pooler.clients.all() {
-                client.control.nudge();
             }
         }
     }
