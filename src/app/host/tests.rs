@@ -445,3 +445,28 @@ async fn signals_pull_the_same_levers() {
     host.way_out().begin(Stop::WaitForClients, host.pooler());
     assert_eq!(host.way_out().stage(), Stage::Exit);
 }
+
+#[tokio::test(start_paused = true)]
+async fn averages_are_made_each_stats_period_even_a_changed_one() {
+    let fixture = Fixture::new("[pgbouncer]\nstats_period=60\n");
+    let host = &fixture.host;
+    let logins = || ConsoleHost::totals(host).average.client_logins;
+    let mut periods = std::pin::pin!(crate::app::stats::keep_averages(host.pooler()));
+    for _ in 0..600 {
+        host.count(Counter::ClientLogins);
+    }
+    let minute = tokio::time::sleep(std::time::Duration::from_secs(61));
+    tokio::select! {
+        never = &mut periods => match never {},
+        () = minute => {}
+    }
+    assert_eq!(logins(), 600 / 61);
+    host.set("stats_period", "10").await.unwrap();
+    // The old period ends, then the new one counts: the growth is out of the averages.
+    let rest = tokio::time::sleep(std::time::Duration::from_secs(59 + 15));
+    tokio::select! {
+        never = &mut periods => match never {},
+        () = rest => {}
+    }
+    assert_eq!(logins(), 0);
+}
