@@ -47,11 +47,7 @@ pub(super) async fn settle(
     let generation = pooler.generation();
     let terms = Box::new(Terms::of(&config, generation, &entry, (login, &pool_user)));
     let facts = Arc::new(ClientFacts::new(card(guest, &database, &pool_user)));
-    pooler.clients.add(facts.card.id, Arc::clone(&facts));
-    let listed = Listed {
-        pooler: Arc::clone(pooler),
-        facts: Arc::clone(&facts),
-    };
+    let listed = Listed::new(pooler, &facts);
     let now = Instant::now().into_std();
     let pool = pooler
         .pool(&database, &pool_user, now)
@@ -96,11 +92,22 @@ pub(super) struct Books {
     key: KeyHolder,
 }
 
-/// The client's line in `SHOW CLIENTS`.
+/// The client's line in `SHOW CLIENTS`, until this is dropped.
 #[derive(Debug)]
-struct Listed {
+pub struct Listed {
     pooler: Arc<Pooler>,
     facts: Arc<ClientFacts>,
+}
+
+impl Listed {
+    /// Lists a client.
+    pub fn new(pooler: &Arc<Pooler>, facts: &Arc<ClientFacts>) -> Self {
+        pooler.clients.add(facts.card.id, Arc::clone(facts));
+        Self {
+            pooler: Arc::clone(pooler),
+            facts: Arc::clone(facts),
+        }
+    }
 }
 
 impl Drop for Listed {
@@ -109,7 +116,8 @@ impl Drop for Listed {
     }
 }
 
-fn card(guest: &Guest, database: &Arc<str>, pool_user: &Arc<str>) -> ClientCard {
+/// What others may know of a guest.
+pub fn card(guest: &Guest, database: &Arc<str>, pool_user: &Arc<str>) -> ClientCard {
     let (peer_host, peer_port, peer_pid) = match guest.visitor.peer {
         Some(Peer::Tcp(address)) => (address.ip().to_string(), address.port(), None),
         Some(Peer::Unix { pid, .. }) => ("unix".to_owned(), guest.visitor.port, pid),
