@@ -10,6 +10,7 @@
 )]
 
 mod differential;
+mod hostile;
 mod pgbench;
 mod pooling;
 mod support;
