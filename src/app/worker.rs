@@ -121,8 +121,7 @@ async fn visit(service: Service, incoming: Incoming) {
             Box::pin(consoles.serve(&pooler, guest, rights)).await;
         }
         Some(Entered::Cancel(stream, key)) => {
-            Box::pin(cancel(&pooler, &key)).await;
-            drop(stream); // the client waits for this
+            Box::pin(cancel(&pooler, stream, &key)).await;
         }
     }
 }

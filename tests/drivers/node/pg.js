@@ -1,10 +1,13 @@
-// node-postgres (pg, pg-cursor, pg-query-stream) through the pooler: named statements, portals.
+// node-postgres (pg, pg-cursor, pg-query-stream, pg-copy-streams) through the pooler: named statements, portals.
 'use strict';
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const { once } = require('node:events');
+const { Readable } = require('node:stream');
+const { pipeline } = require('node:stream/promises');
 const { Client, Pool } = require('pg');
+const copyStreams = require('pg-copy-streams');
 const Cursor = require('pg-cursor');
 const QueryStream = require('pg-query-stream');
 const { url, urlOf, run, onlyIn, sockets, authority } = require('./checks.js');
@@ -140,6 +143,27 @@ async function streamsDeliverEverything() {
   await client.end();
 }
 
+async function copyStreamsInAndOut() {
+  const client = await connect();
+  await client.query('drop table if exists node_copy');
+  await client.query('create table node_copy (n int, t text)');
+  const lines = Array.from({ length: 20000 }, (_, n) => `${n}\tline ${n}\n`);
+  const into = () => client.query(copyStreams.from('copy node_copy from stdin'));
+  await pipeline(Readable.from(lines), into());
+  await assert.rejects(pipeline(Readable.from(['x\ty\n', ...lines]), into()), { code: '22P02' });
+  const broken = async function* broken() {
+    yield '1\tone\n';
+    throw new RangeError('the reader failed');
+  };
+  await assert.rejects(pipeline(Readable.from(broken()), into()));
+  const out = client.query(copyStreams.to('copy (select * from node_copy order by n) to stdout'));
+  const parts = [];
+  for await (const part of out) parts.push(part);
+  assert.equal(Buffer.concat(parts).toString(), lines.join(''));
+  await client.query('drop table node_copy');
+  await client.end();
+}
+
 async function aQueryIsCancelledBySecondConnection() {
   const [client, other] = [await connect(), await connect()];
   for (let turn = 0; turn < 3; turn += 1) {
@@ -270,6 +294,7 @@ run([
   transactionsRollBack,
   portalsAreReadInParts,
   streamsDeliverEverything,
+  copyStreamsInAndOut,
   aQueryIsCancelledBySecondConnection,
   aTimeoutOfTheServerIsReported,
   onlyIn('session', notificationsArrive),
