@@ -9,6 +9,7 @@
     reason = "a failing step is a failing test"
 )]
 
+mod console;
 mod differential;
 mod hostile;
 mod pgbench;
