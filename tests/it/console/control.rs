@@ -144,14 +144,22 @@ fn set_changes_a_setting_at_once() {
     let role = Fixture::get().role();
     let weir = Setup::new().forced(&role, "pool_size=1").start();
     let mut console = weir.console();
-    run(&mut console, "set query_wait_timeout = 1", "SET");
+    run(
+        &mut console,
+        "set query_wait_timeout = 1",
+        "SET query_wait_timeout=1",
+    );
     let value = weir.shown("config", &[("key", "query_wait_timeout")], "value");
     assert_eq!(value.as_deref(), Some("1"));
     let (mut holder, mut waiter) = (weir.app(), weir.app());
     holder.run("begin");
     waiter.send(&query("select 1"));
     assert_eq!(waiter.farewell(), "08P01 query_wait_timeout");
-    run(&mut console, "set max_client_conn to '1'", "SET");
+    run(
+        &mut console,
+        "set max_client_conn to '1'",
+        "SET max_client_conn=1",
+    );
     let error = weir.login("it", "app").connect().unwrap_err();
     assert_eq!(
         error.report(),
