@@ -202,6 +202,11 @@ impl Host {
         pooler
             .pools
             .with(|pools, out| pools.reconnect(scope, now, out));
+        if pooler.config().settings.server_fast_close {
+            for client in pooler.clients.all() {
+                client.control.nudge();
+            }
+        }
     }
 
     /// `WAIT_CLOSE [db]`: ends when no connection is left from before RECONNECT.
