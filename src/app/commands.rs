@@ -1,5 +1,7 @@
 //! `pgweir check` and `pgweir docs`: what they print, and how they end.
 
+use std::fmt::Write as _;
+
 use crate::cli::Document;
 use crate::config::{docs, report};
 
@@ -34,7 +36,7 @@ pub fn check(source: &Source) -> Printed {
     };
     if let Ok(loaded) = &outcome {
         for problem in super::reload::problems(&loaded.config) {
-            text.push_str(&format!("ERROR {problem}\n"));
+            writeln!(text, "ERROR {problem}").expect("a string takes every text");
             verdict = Verdict::Bad;
         }
     }

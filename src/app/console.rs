@@ -1,16 +1,14 @@
 //! Lets console clients in, and out again.
 
 use std::future::poll_fn;
-use std::io::Cursor;
 use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, join, split};
 
 use super::host::Host;
 use crate::admin::command::Role;
-use crate::admin::serve::{Ended, serve};
+use crate::admin::serve::{Ended, Leftover, serve};
 use crate::admin::welcome;
 use crate::client::enter::{Guest, Rights};
 use crate::client::fault::Fault;
@@ -36,43 +34,38 @@ impl Consoles {
     }
 
     /// Serves one console client until it leaves.
-    pub async fn serve(&self, pooler: &Arc<Pooler>, mut guest: Box<Guest>, rights: Rights) {
+    pub async fn serve(&self, pooler: &Arc<Pooler>, guest: Box<Guest>, rights: Rights) {
         let database: Arc<str> = guest.packet.database.as_str().into();
         let user: Arc<str> = guest.packet.user.as_str().into();
         let facts = Arc::new(ClientFacts::new(card(&guest, &database, &user)));
         let _listed = Listed::new(pooler, &facts);
-        facts.enter(Phase::Active);
+        facts.enter(Phase::Idle); // as PgBouncer shows it
         let config = pooler.config();
         let own = config.settings.peer_id.and_then(PeerId::new);
         let Some(key) = pooler.cancel_keys.draw(&facts, own) else {
             return;
         };
-        let greeting = greeting(&guest, key.key().bytes());
-        self.host.count(Counter::ClientLogins);
-        if guest.stream.write_all(&greeting).await.is_err() || guest.stream.flush().await.is_err() {
-            guest.visitor.log_end(&config, "client unexpected eof");
-            return;
-        }
         let Guest {
             visitor,
             stream,
             input,
+            mut proof,
+            parameters,
             ..
         } = *guest;
-        let (reader, writer) = split(stream);
-        let stream = join(Cursor::new(input).chain(reader), writer);
+        greet(&mut proof, &parameters, key.key().bytes());
+        let leftover = Leftover {
+            input,
+            output: proof,
+        };
+        let host = self.host.asked_by(&facts, &visitor);
+        host.count(Counter::ClientLogins);
         let role = match rights {
             Rights::Admin => Role::Admin,
             Rights::Stats => Role::Stats,
         };
-        let ended = serve(
-            stream,
-            &self.host,
-            role,
-            &facts.cancelled,
-            ordered(pooler, &facts),
-        )
-        .await;
+        let stop = ordered(pooler, &facts);
+        let ended = serve((stream, leftover), &host, role, &facts.cancelled, stop).await;
         let reason = match (facts.control.pending(), ended) {
             (Some(leave), _) => leave.to_string(),
             (None, Ok(Ended::ByClient)) => "client close request".to_owned(),
@@ -84,17 +77,15 @@ impl Consoles {
     }
 }
 
-/// All that a console client is told before its first command.
-fn greeting(guest: &Guest, key: [u8; 8]) -> BytesMut {
-    let mut out = guest.proof.clone();
-    reply::auth_ok(&mut out);
-    welcome::parameters(&mut out);
-    for (name, value) in &guest.parameters {
-        reply::parameter_status(&mut out, name, value);
+/// Appends all that a console client is told before its first command; its own values come last.
+fn greet(out: &mut BytesMut, own: &[(String, String)], key: [u8; 8]) {
+    reply::auth_ok(out);
+    welcome::parameters(out);
+    for (name, value) in own {
+        reply::parameter_status(out, name, value);
     }
-    reply::backend_key(&mut out, key);
-    reply::ready_for_query(&mut out, TransactionStatus::Idle);
-    out
+    reply::backend_key(out, key);
+    reply::ready_for_query(out, TransactionStatus::Idle);
 }
 
 /// Ready when somebody orders the client to leave.

@@ -11,6 +11,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime};
 
@@ -22,9 +23,11 @@ use crate::admin::rows::{
     ConfigRow, ConnectionRow, DatabaseRow, DnsHostRow, DnsZoneRow, Lists, MemRow, PeerPoolRow,
     PeerRow, PoolRow, PoolerState, Stats, StatsRow, UserRow,
 };
+use crate::client::visitor::Visitor;
 use crate::config::model::CONSOLE_DATABASES;
 use crate::ids::ConnId;
 use crate::pooler::Pooler;
+use crate::pooler::client_facts::ClientFacts;
 use crate::telemetry::LogHandle;
 use crate::telemetry::events;
 use crate::telemetry::stats::{Counter, WorkerStats};
@@ -32,6 +35,8 @@ use crate::telemetry::stats::{Counter, WorkerStats};
 use super::logging::LogFlags;
 use super::reload::Source;
 use super::shutdown::Shutdown;
+
+pub use change::tell_finding;
 
 /// Name of the console's database and of its user in the tables, whichever of its names was used.
 pub const CONSOLE: &str = "pgbouncer";
@@ -67,10 +72,18 @@ struct Inner {
     stats: Mutex<WorkerStats>,
 }
 
+/// Whose commands the levers obey.
+#[derive(Debug, Clone)]
+struct Asker {
+    facts: Arc<ClientFacts>,
+    visitor: Visitor,
+}
+
 /// A reference to the levers; clones refer to the same ones.
 #[derive(Debug, Clone)]
 pub struct Host {
     inner: Arc<Inner>,
+    asker: Option<Box<Asker>>,
 }
 
 /// The time, on both clocks.
@@ -91,6 +104,20 @@ impl Host {
         };
         Self {
             inner: Arc::new(inner),
+            asker: None,
+        }
+    }
+
+    /// The same levers in the hands of one console client, which the log and `SHOW CLIENTS` tell of.
+    #[must_use]
+    pub fn asked_by(&self, facts: &Arc<ClientFacts>, visitor: &Visitor) -> Self {
+        let asker = Asker {
+            facts: Arc::clone(facts),
+            visitor: visitor.clone(),
+        };
+        Self {
+            inner: Arc::clone(&self.inner),
+            asker: Some(Box::new(asker)),
         }
     }
 
@@ -226,11 +253,20 @@ impl ConsoleHost for Host {
             ConsoleEvent::Command(command) => {
                 self.count(Counter::Queries);
                 self.count(Counter::Transactions);
+                if let Some(asker) = &self.asker {
+                    let now = self.pooler().micros_since_start(clocks().0);
+                    asker.facts.request_us.store(now, Ordering::Relaxed);
+                }
                 if let Some((word, argument)) = logged(command) {
                     events::console_command(&word, argument);
                 }
             }
-            ConsoleEvent::Refused(text) => events::console_failed(text),
+            ConsoleEvent::Refused(text) => {
+                events::console_failed(text);
+                if let Some(asker) = &self.asker {
+                    events::pooler_error(&asker.visitor.who(), text);
+                }
+            }
         }
     }
 }

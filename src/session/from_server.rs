@@ -142,11 +142,10 @@ impl Pump<'_> {
         }
     }
 
-    /// Frames whose body must be read. All are small, or not looked into.
+    /// Frames whose body must be read. All are small, or not looked into, or refused by their length.
     fn must_be_whole(&self, header: Header) -> bool {
         match header.tag {
-            b'Z' => true,
-            b'S' | b'E' => header.total <= LOOK_INTO_MAX,
+            b'Z' | b'S' | b'E' => header.total <= LOOK_INTO_MAX,
             b'C' => header.total <= HEADER_LEN + b"DEALLOCATE ALL\0".len(),
             _ => false,
         }

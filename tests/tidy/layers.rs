@@ -8,6 +8,7 @@ use super::source::Source;
 /// are on level 1, the others on level 4.
 const LEVELS: &[(&str, u8)] = &[
     ("ids", 0),
+    ("version", 0),
     ("protocol", 1),
     ("sql", 1),
     ("auth", 1),
@@ -18,15 +19,16 @@ const LEVELS: &[(&str, u8)] = &[
     ("telemetry", 3),
     ("net", 3),
     ("server", 4),
-    ("client", 6),
-    ("admin", 6),
-    ("http", 6),
-    ("app", 7),
-    ("signals", 7),
-    ("process", 7),
-    ("cli", 7),
-    ("demo", 7),
-    ("main", 8),
+    ("pooler", 6),
+    ("client", 7),
+    ("admin", 7),
+    ("http", 7),
+    ("app", 8),
+    ("signals", 8),
+    ("process", 8),
+    ("cli", 8),
+    ("demo", 8),
+    ("main", 9),
 ];
 const POOL_PURE: u8 = 2;
 const POOL_SHELL: u8 = 5;

@@ -58,9 +58,10 @@ impl Host {
     }
 
     fn refuse_while_paused(&self) -> Done {
-        match self.pooler().pools.with(|pools, _| pools.is_all_paused()) {
-            true => Err(ConsoleError::AlreadyPaused),
-            false => Ok(()),
+        if self.pooler().pools.with(|pools, _| pools.is_all_paused()) {
+            Err(ConsoleError::AlreadyPaused)
+        } else {
+            Ok(())
         }
     }
 
@@ -300,11 +301,11 @@ fn admin(verb: Verb, name: &str) -> ConsoleError {
 
 fn refusal(error: &CommandError) -> ConsoleError {
     match error {
-        CommandError::AlreadyPaused => ConsoleError::AlreadyPaused,
+        // Stopping is a pause without an end.
+        CommandError::AlreadyPaused | CommandError::ShuttingDown => ConsoleError::AlreadyPaused,
         CommandError::NotPaused => ConsoleError::NotPaused,
         CommandError::DatabaseNotPaused(name) => ConsoleError::DatabaseNotPaused(name.to_string()),
         // It left the configuration this very moment.
         CommandError::NoSuchDatabase => ConsoleError::NoSuchDatabase(String::new()),
-        CommandError::ShuttingDown => ConsoleError::AlreadyPaused,
     }
 }
