@@ -56,7 +56,10 @@ fn run(mode: Mode) {
         check("notices", notices_arrive(&url)).await;
         check("simple", simple_queries_give_everything(&url)).await;
         match mode {
-            Mode::Session => check("notifications", notifications_arrive(&url)).await,
+            Mode::Session => {
+                check("unfinished", an_unfinished_copy_fails(&url)).await;
+                check("notifications", notifications_arrive(&url)).await;
+            }
             Mode::Transaction => check("sharing", clients_share_few_servers(&url)).await,
         }
     });
@@ -126,20 +129,23 @@ async fn statements_are_described_and_dropped(url: &str) {
 
 async fn many_statements_of_many_clients(url: &str) {
     let clients = future::join_all((0..8).map(|_| connect(url))).await;
-    let work = clients.iter().enumerate().map(async |(number, (client, _))| {
-        let mut statements = Vec::new();
-        for n in 0..40 {
-            let query = format!("select {number} * 1000 + {n} + $1::int4");
-            statements.push(client.prepare(&query).await.unwrap());
-        }
-        for turn in 0..3_i32 {
-            for (n, statement) in statements.iter().enumerate() {
-                let row = client.query_one(statement, &[&turn]).await.unwrap();
-                let expected = i32::try_from(number * 1000 + n).unwrap() + turn;
-                assert_eq!(row.get::<_, i32>(0), expected);
+    let work = clients
+        .iter()
+        .enumerate()
+        .map(async |(number, (client, _))| {
+            let mut statements = Vec::new();
+            for n in 0..40 {
+                let query = format!("select {number} * 1000 + {n} + $1::int4");
+                statements.push(client.prepare(&query).await.unwrap());
             }
-        }
-    });
+            for turn in 0..3_i32 {
+                for (n, statement) in statements.iter().enumerate() {
+                    let row = client.query_one(statement, &[&turn]).await.unwrap();
+                    let expected = i32::try_from(number * 1000 + n).unwrap() + turn;
+                    assert_eq!(row.get::<_, i32>(0), expected);
+                }
+            }
+        });
     future::join_all(work).await;
 }
 
@@ -158,7 +164,9 @@ async fn transactions_roll_back_when_dropped(url: &str) {
     assert_eq!(error.code(), Some(&SqlState::UNIQUE_VIOLATION));
     savepoint.rollback().await.unwrap();
     transaction.commit().await.unwrap();
-    let count = client.query_one("select count(*) from rust_rows", &[]).await;
+    let count = client
+        .query_one("select count(*) from rust_rows", &[])
+        .await;
     assert_eq!(count.unwrap().get::<_, i64>(0), 1);
     client.batch_execute("drop table rust_rows").await.unwrap();
 }
@@ -172,7 +180,10 @@ async fn portals_are_read_in_parts(url: &str) {
     for part in 0..10 {
         for portal in [&one, &other] {
             let rows = transaction.query_portal(portal, 100).await.unwrap();
-            assert_eq!((rows.len(), rows[0].get::<_, i32>(0)), (100, part * 100 + 1));
+            assert_eq!(
+                (rows.len(), rows[0].get::<_, i32>(0)),
+                (100, part * 100 + 1)
+            );
         }
     }
     assert!(transaction.query_portal(&one, 0).await.unwrap().is_empty());
@@ -192,25 +203,47 @@ async fn copy_moves_rows(url: &str) {
     assert_eq!(writer.finish().await.unwrap(), 5000);
     let out = client.copy_out("copy rust_copy to stdout").await.unwrap();
     let parts: Vec<bytes::Bytes> = out.try_collect().await.unwrap();
-    assert_eq!(parts.concat().iter().filter(|byte| **byte == b'\n').count(), 5000);
-    // A sink that is dropped unfinished fails the COPY.
-    let sink = client.copy_in("copy rust_copy from stdin").await.unwrap();
-    {
-        pin_mut!(sink);
-        sink.send(bytes::Bytes::from_static(b"1\tone\n")).await.unwrap();
-    }
-    let count = client.query_one("select count(*) from rust_copy", &[]).await;
+    assert_eq!(
+        parts.concat().iter().filter(|byte| **byte == b'\n').count(),
+        5000
+    );
+    let count = client
+        .query_one("select count(*) from rust_copy", &[])
+        .await;
     assert_eq!(count.unwrap().get::<_, i64>(0), 5000);
     client.batch_execute("drop table rust_copy").await.unwrap();
 }
 
+async fn an_unfinished_copy_fails(url: &str) {
+    let (client, _) = connect(url).await;
+    let table = "drop table if exists rust_torn; create table rust_torn (n int)";
+    client.batch_execute(table).await.unwrap();
+    let sink = client.copy_in("copy rust_torn from stdin").await.unwrap();
+    {
+        // Dropping it sends CopyFail and Sync, with the Close of its statement behind them.
+        pin_mut!(sink);
+        let line = bytes::Bytes::from_static(b"1\n");
+        sink.send(line).await.unwrap();
+    }
+    let count = client
+        .query_one("select count(*) from rust_torn", &[])
+        .await;
+    assert_eq!(count.unwrap().get::<_, i64>(0), 0);
+    client.batch_execute("drop table rust_torn").await.unwrap();
+}
+
+/// Finds the query once the server has it.
+const ACTIVE: &str = "select 1 from pg_stat_activity \
+    where query = 'select pg_sleep(40)' and state = 'active'";
+
 async fn a_query_is_cancelled(url: &str) {
     let (client, _) = connect(url).await;
+    let (watcher, _) = connect(url).await;
     let token = client.cancel_token();
     for _ in 0..3 {
         let sleeping = client.batch_execute("select pg_sleep(40)");
         let cancelling = async {
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            while watcher.query(ACTIVE, &[]).await.unwrap().is_empty() {}
             token.cancel_query(NoTls).await.unwrap();
         };
         let (outcome, ()) = future::join(sleeping, cancelling).await;
@@ -257,10 +290,13 @@ async fn notifications_arrive(url: &str) {
 async fn simple_queries_give_everything(url: &str) {
     let (client, _) = connect(url).await;
     let messages = client.simple_query("select 1; values (2), (3); ;").await;
-    let rows = messages.unwrap().into_iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
-        _ => None,
-    });
+    let rows = messages
+        .unwrap()
+        .into_iter()
+        .filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            _ => None,
+        });
     assert_eq!(rows.collect::<Vec<_>>(), ["1", "2", "3"]);
 }
 

@@ -11,13 +11,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use pgweir::demo::cluster::{
-    Cluster, ClusterOptions, Installation, SCRAM_ON_LOOPBACK, free_port,
-};
+use pgweir::demo::cluster::{Cluster, ClusterOptions, Installation, SCRAM_ON_LOOPBACK, free_port};
 use pgweir::demo::interrupt::{Deadline, Interrupt};
 use pgweir::demo::process::{Process, ProcessError};
 use pgweir::demo::scratch::private_file;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 
 /// Name of the user and of its database.
 pub const NAME: &str = "app";
@@ -204,7 +202,11 @@ fn write_files(
 
 /// An authority, and a certificate for this machine that it has signed, with its key.
 fn certificates() -> (String, String, String) {
+    // Two names: else the certificate would look as if it had signed itself.
     let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority
+        .distinguished_name
+        .push(DnType::CommonName, "authority of a pgweir test");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let authority_key = KeyPair::generate().unwrap();
@@ -212,18 +214,16 @@ fn certificates() -> (String, String, String) {
     let issuer = Issuer::new(authority, authority_key);
     let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
     let mut params = CertificateParams::new(names).unwrap();
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "localhost");
     params.use_authority_key_identifier_extension = true;
     let key = KeyPair::generate().unwrap();
     let certificate = params.signed_by(&key, &issuer).unwrap();
     (authority_pem, certificate.pem(), key.serialize_pem())
 }
 
-fn start_pooler(
-    installation: &Installation,
-    cluster: &Cluster,
-    ini: &Path,
-    port: u16,
-) -> Process {
+fn start_pooler(installation: &Installation, cluster: &Cluster, ini: &Path, port: u16) -> Process {
     let program = match std::env::var_os("PGWEIR_TEST_POOLER") {
         Some(program) => PathBuf::from(program),
         None => PathBuf::from(env!("CARGO_BIN_EXE_pgweir")),
