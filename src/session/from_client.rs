@@ -334,12 +334,12 @@ impl Pump<'_> {
     }
 
     fn bind(&mut self, header: Header) -> Result<Next, ClientError> {
-        if self.server.is_none() {
-            return Ok(Next::Stop(FromClient::NeedServer));
-        }
         let Tracking::On { limit } = self.client.tracking else {
-            self.client.tally.binds += 1;
-            return Ok(self.extended(header, Expect::Bind));
+            let next = self.extended(header, Expect::Bind);
+            if matches!(next, Next::Frame) {
+                self.client.tally.binds += 1;
+            }
+            return Ok(next);
         };
         let available = header.total.min(self.rest().len());
         let Some(body) = self.rest().get(HEADER_LEN..available) else {
@@ -348,6 +348,11 @@ impl Pump<'_> {
         let Ok(head) = frontend::bind_head(body) else {
             return wait_for_more(header, available, "Bind");
         };
+        // Not before its names have come: a server would have nothing to do with half of them, go
+        // back, and be asked for again at once.
+        if self.server.is_none() {
+            return Ok(Next::Stop(FromClient::NeedServer));
+        }
         let length = head.length;
         let meant = self.meant(head.statement);
         self.client.tally.binds += 1;

@@ -89,7 +89,7 @@ impl Pump<'_> {
                 break;
             }
             self.server.body = match self.frame(header)? {
-                Some(Deliver::ToClient) => Body::Forward(header.total),
+                Some(Deliver::ToClient) => Body::Forward(self.with_alike(header)),
                 Some(Deliver::Nowhere) => Body::Drop(header.total),
                 None => Body::None, // taken already
             };
@@ -172,6 +172,22 @@ impl Pump<'_> {
             })),
             tag => self.server.received(tag).map(Some),
         }
+    }
+
+    /// Bytes of this frame and, if it is a row or copy data, of those of its kind right behind it:
+    /// from one to the next nothing changes.
+    fn with_alike(&self, header: Header) -> usize {
+        let mut end = header.total;
+        if !matches!(header.tag, b'D' | b'd') {
+            return end;
+        }
+        while let Some(rest) = self.rest().get(end..)
+            && let Ok(Some(next)) = peek_header(rest, MAX_FRAME)
+            && next.tag == header.tag
+        {
+            end += next.total;
+        }
+        end
     }
 
     fn ready(&mut self, header: Header) -> Result<Option<Deliver>, OutOfSync> {

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use bytes::Bytes;
@@ -32,7 +32,7 @@ pub struct Statement {
 }
 
 impl Statement {
-    /// Number of the statement, unique in its registry.
+    /// Number of the statement, unique among all registries that share their numbers.
     pub fn id(&self) -> u64 {
         self.id
     }
@@ -72,16 +72,25 @@ impl fmt::Debug for Statement {
 #[derive(Debug, Default)]
 pub struct Registry {
     inner: Mutex<Known>,
+    numbers: Arc<AtomicU64>,
 }
 
 #[derive(Debug, Default)]
 struct Known {
     by_rest: HashMap<Bytes, Weak<Statement>>,
-    last_id: u64,
     sweep_at: usize,
 }
 
 impl Registry {
+    /// An empty one that takes its numbers from `numbers`. Registries that a server connection may
+    /// meet must share them: a number stands for one text only.
+    pub fn numbered(numbers: Arc<AtomicU64>) -> Self {
+        Self {
+            inner: Mutex::default(),
+            numbers,
+        }
+    }
+
     /// The statement with this `Parse` rest, made where nobody holds it yet.
     pub fn intern(&self, rest: &[u8]) -> Arc<Statement> {
         let mut known = self.inner.lock().expect("nothing panics under this lock");
@@ -89,8 +98,7 @@ impl Registry {
             return found;
         }
         known.sweep();
-        known.last_id += 1;
-        let id = known.last_id;
+        let id = self.numbers.fetch_add(1, Ordering::Relaxed) + 1;
         let rest = Bytes::copy_from_slice(rest);
         let statement = Arc::new(Statement {
             id,
