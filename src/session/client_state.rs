@@ -160,10 +160,14 @@ impl ClientState {
                     // There was room for it before.
                     self.statements.insert(binding);
                 }
-                Expect::Parse(ParseFor::Raw) => self.unnamed = None,
                 Expect::Query
                 | Expect::Function
-                | Expect::Parse(ParseFor::Injected(_) | ParseFor::Again | ParseFor::Duplicate(_))
+                | Expect::Parse(
+                    ParseFor::Raw
+                    | ParseFor::Injected(_)
+                    | ParseFor::Again
+                    | ParseFor::Duplicate(_),
+                )
                 | Expect::Bind(_)
                 | Expect::Describe(_)
                 | Expect::Execute

@@ -181,7 +181,6 @@ impl Pump<'_> {
             }
             return Next::Stop(FromClient::Wait);
         }
-        server.settling = Settling::No;
         self.client.tally.client_parses += 1;
         self.take_frame(header);
         self.ensure(&existing.statement, limit);

@@ -292,6 +292,10 @@ impl Pump<'_> {
     fn error(&mut self, header: Header) -> Result<Option<Deliver>, OutOfSync> {
         let renamed = self.renamed_error(header);
         let dropped = self.server.failed()?;
+        let unnamed = |entry: &Expect| matches!(entry, Expect::Parse(ParseFor::Raw));
+        if dropped.iter().any(unnamed) && !self.server.owed().has_raw_parse() {
+            self.client.unnamed = None;
+        }
         self.client.undo(dropped);
         if let Some(renamed) = renamed {
             self.flush_run();

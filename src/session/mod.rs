@@ -17,4 +17,6 @@ pub mod server_login;
 pub mod server_state;
 
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;

@@ -353,6 +353,12 @@ impl Owed {
         self.queue.iter().any(is_local)
     }
 
+    /// Whether a `Parse` is still to come that was forwarded as it is.
+    pub fn has_raw_parse(&self) -> bool {
+        let is_raw = |entry: &Expect| matches!(entry, Expect::Parse(ParseFor::Raw));
+        self.queue.iter().any(is_raw)
+    }
+
     /// Whether a `Sync` of ours is among what a probe has sent.
     pub fn has_probe_sync(&self) -> bool {
         let before_last = self.queue.len().checked_sub(2);
@@ -362,7 +368,10 @@ impl Owed {
 
     /// A reply to something later came: the uncertain `Sync`s in front were ignored by the server.
     pub fn drop_maybe_syncs(&mut self) {
-        while matches!(self.queue.front(), Some(Expect::MaybeSync)) {
+        while matches!(
+            self.queue.front(),
+            Some(Expect::MaybeSync | Expect::CopyEnd)
+        ) {
             self.pop();
         }
     }
@@ -380,11 +389,8 @@ impl Owed {
 
     /// Whether only uncertain `Sync`s are left, so that a probe must settle what is owed.
     pub fn is_uncertain(&self) -> bool {
-        !self.is_empty()
-            && self
-                .queue
-                .iter()
-                .all(|entry| matches!(entry, Expect::MaybeSync))
+        let silent = |entry: &Expect| matches!(entry, Expect::MaybeSync | Expect::CopyEnd);
+        self.has_maybe_syncs() && self.queue.iter().all(silent)
     }
 }
 

@@ -261,6 +261,11 @@ impl ServerStatements {
         self.held.clear();
     }
 
+    /// All of them, the least recently used first.
+    pub fn iter(&self) -> impl Iterator<Item = &Statement> {
+        self.held.values().map(|held| &**held)
+    }
+
     /// How many there are (`SHOW SERVERS`, column `prepared_statements`).
     pub fn len(&self) -> usize {
         self.held.len()

@@ -96,11 +96,11 @@ pub(super) enum Upstream {
 /// near one that another client has left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unnamed {
-    /// Perhaps that of a client before.
+    /// Perhaps that of a client before, perhaps nobody's.
     Unknown,
     /// It will be the client's if the open batch gets that far.
     InBatch,
-    /// The client's, or there is none.
+    /// The client's, or there is none and the client has none either.
     Own,
 }
 
@@ -235,7 +235,7 @@ impl ServerState {
 
     /// A message that ends the implicit transaction is sent: `Query`, `FunctionCall`, `Sync`, ours.
     pub fn sent_closing(&mut self, entry: Expect) {
-        self.no_copy_expected();
+        self.sent_command();
         self.batch = Batch::Closed;
         self.owed.push(entry);
     }
@@ -255,13 +255,14 @@ impl ServerState {
 
     /// A message of the extended protocol is sent.
     pub fn sent_extended(&mut self, entry: Expect) {
-        self.no_copy_expected();
+        self.sent_command();
         self.batch = Batch::Open;
         self.owed.push(entry);
     }
 
     /// What is sent now does not belong into a copy: the server gives up where one is open.
-    fn no_copy_expected(&mut self) {
+    fn sent_command(&mut self) {
+        self.settling = Settling::No; // our `Flush` was before it
         if self.is_copy_in() {
             self.doubt = Some(Doubt::StrangeCopy);
         }
@@ -398,7 +399,7 @@ impl ServerState {
             }
             Some(Expect::Function) if self.has_answer => self.answered(),
             Some(Expect::Setup | Expect::Probe) => {
-                self.unnamed = Unnamed::Own;
+                self.unnamed = Unnamed::Unknown; // that query was ours, and the client's may be gone
                 self.owed.pop();
                 Deliver::Nowhere
             }
