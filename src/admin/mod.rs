@@ -21,4 +21,4 @@ mod fixture;
 pub use command::{Command, CommandError, Role, Scope, Show, ShutdownMode};
 pub use console::{Console, Step};
 pub use host::{ConsoleError, ConsoleEvent, ConsoleHost};
-pub use serve::{Ended, serve};
+pub use serve::{Ended, Leftover, serve};

@@ -64,7 +64,7 @@ pub async fn take_back(command: &Command, host: &impl ConsoleHost) {
 
 fn sheet<R>(columns: &'static [Column<R>], rows: Vec<R>) -> Box<dyn Table>
 where
-    R: std::fmt::Debug + Send + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
 {
     Box::new(Sheet { columns, rows })
 }

@@ -46,14 +46,24 @@ pub enum Ended {
 /// Time that a farewell may take. A client that does not read it must not hold up a shutdown.
 const FAREWELL_WAIT: Duration = Duration::from_secs(1);
 
-/// Holds the conversation with a client that has logged in and been told `ReadyForQuery`.
+/// Bytes that the login has left: the end of its own answer, and what the client sent behind it.
+#[derive(Debug, Default)]
+pub struct Leftover {
+    /// Read, and not looked at.
+    pub input: BytesMut,
+    /// To be sent before everything else.
+    pub output: BytesMut,
+}
+
+/// Holds the conversation with a client that has logged in and been told `ReadyForQuery`, in
+/// `leftover` or before.
 ///
 /// `cancelled` is notified for each cancel request of this client, by `notify_waiters`, so that one
 /// which finds nothing to cancel is forgotten. `stop` ends the conversation; the report it may give,
 /// such as `admin forced disconnect`, is sent first. Errors are those of the socket. There is no
 /// time limit: console clients may be idle for ever.
 pub async fn serve<S, H, F>(
-    stream: S,
+    (stream, leftover): (S, Leftover),
     host: &H,
     role: Role,
     cancelled: &Notify,
@@ -64,10 +74,11 @@ where
     H: ConsoleHost,
     F: Future<Output = Option<Report>>,
 {
+    let Leftover { input, output } = leftover;
     let mut link = Link {
         stream,
-        input: BytesMut::new(),
-        output: BytesMut::new(),
+        input,
+        output,
     };
     let mut conversation = Conversation {
         console: Console::new(role),

@@ -142,7 +142,7 @@ impl Formats {
 }
 
 /// A result set, its row type forgotten.
-pub trait Table: fmt::Debug + Send {
+pub trait Table: fmt::Debug + Send + Sync {
     /// Names and types of the columns.
     fn headings(&self) -> Vec<Heading>;
 
@@ -167,7 +167,7 @@ pub struct Sheet<R: 'static> {
     pub rows: Vec<R>,
 }
 
-impl<R: fmt::Debug + Send> Table for Sheet<R> {
+impl<R: fmt::Debug + Send + Sync> Table for Sheet<R> {
     fn headings(&self) -> Vec<Heading> {
         headings(self.columns)
     }

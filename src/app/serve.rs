@@ -2,72 +2,207 @@
 
 use std::io;
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::runtime::Builder;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::acceptor::accept;
 use super::console::Consoles;
+use super::host::change::tell_finding;
+use super::host::{Host, HostParts};
+use super::listening::{Listening, listen};
+use super::logging::{LogFlags, log_settings};
+use super::reload::{Source, starting_users};
+use super::shutdown::Shutdown;
+use super::stats::keep_averages;
+use super::tls::{self, Tls, TlsSetupError};
 use super::worker::Worker;
-use crate::auth::userlist;
-use crate::cli::Serve;
-use crate::config::{self, Config, SocketDir, Workers};
-use crate::net::listener::unix::{UnixListenOptions, UnixPlace, bind_unix};
-use crate::net::listener::{Bound, ListenError, PortSharing, TcpListenOptions, bind_tcp};
-use crate::net::socket::DEFER_ACCEPT_DEFAULT;
+use crate::cli::{Chatter, Place, Serve};
+use crate::config::{Config, Workers};
+use crate::net::Listener;
+use crate::net::listener::{Bound, ListenError};
 use crate::pool::{WorkerId, janitor};
 use crate::pooler::{Parts, Pooler};
-use crate::process::{Signal, Signals};
-use crate::telemetry::events;
-use crate::telemetry::log::{LogSettings, install};
+use crate::process::limits::raise_descriptors;
+use crate::process::pid_file::Stale;
+use crate::process::{
+    DaemonError, IdentityError, PidFile, PidFileError, Readiness, Signals, daemon, identity,
+    systemd,
+};
+use crate::telemetry::events::{self, DescriptorLimits};
+use crate::telemetry::log::{LogError, LogHandle, LogSettings, install};
+use crate::telemetry::writer::Stderr;
+
+/// Why the process does not serve. The operator is told on one line.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The configuration has errors, each of which has been told.
+    #[error("cannot load config file")]
+    Config,
+    /// `-d` without a pid file could not be found again.
+    #[error("daemon needs pidfile configured")]
+    NoPidFile,
+    /// The process cannot go to the background.
+    #[error(transparent)]
+    Daemon(#[from] DaemonError),
+    /// It should not, or cannot, run as this user.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// Another instance runs.
+    #[error(transparent)]
+    PidFile(#[from] PidFileError),
+    /// A socket cannot be listened on.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// There is nothing to listen on.
+    #[error("nowhere to listen on")]
+    Nowhere,
+    /// A certificate or key is wrong.
+    #[error(transparent)]
+    Tls(#[from] TlsSetupError),
+    /// The log cannot be written.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A thread, a runtime or signals could not be had.
+    #[error("cannot start: {0}")]
+    Start(#[from] io::Error),
+    /// The machine gave no random bytes.
+    #[error("the system gives no random numbers")]
+    NoRandom,
+}
 
 /// Serves until it is told to stop.
 pub fn serve(arguments: &Serve) -> ExitCode {
-    match run(arguments) {
+    match start(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            // Before the log was installed as configured, it goes to standard error alone.
+            drop(install(&LogSettings::default()));
             events::fatal(&error);
             ExitCode::FAILURE
         }
     }
 }
 
-fn run(arguments: &Serve) -> Result<(), Box<dyn std::error::Error>> {
-    let path = arguments.config.to_string_lossy();
-    let environment: Vec<_> = std::env::vars().collect();
-    let log = install(&LogSettings {
-        verbose: arguments.verbose,
-        ..LogSettings::default()
+fn start(arguments: &Serve) -> Result<(), ServeError> {
+    let source = source(arguments);
+    let loaded = source.load().map_err(|found| {
+        drop(install(&LogSettings::default()));
+        found.iter().for_each(tell_finding);
+        ServeError::Config
     })?;
-    let loaded =
-        config::load(&|name: &str| std::fs::read(name), &path, &environment).map_err(|all| {
-            all.iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join("\n")
-        })?;
-    for warning in &loaded.warnings {
-        events::config_warning(warning);
-    }
     let config = loaded.config;
-    crate::process::identity::assume(config.settings.user.as_deref())?;
-    let count = workers(&config);
-    let bound = listen(&config)?;
+    let readiness = daemon::in_background()?;
+    if arguments.place == Place::Background && readiness.is_none() {
+        if config.settings.pidfile.is_none() {
+            return Err(ServeError::NoPidFile);
+        }
+        daemon::start_in_background()?;
+        return Ok(());
+    }
+    // The user changes before any file is made and any thread is started.
+    identity::assume(config.settings.user.as_deref())?;
+    let quiet = arguments.chatter == Chatter::Quiet || readiness.is_some();
+    let flags = LogFlags {
+        verbose: arguments.verbose,
+        stderr: if quiet { Stderr::Off } else { Stderr::On },
+    };
+    let log = install(&log_settings(&config, flags))?;
+    loaded.warnings.iter().for_each(tell_finding);
+    let outcome = run(config, source, (flags, log.clone()), readiness);
+    log.flush();
+    outcome
+}
+
+fn source(arguments: &Serve) -> Source {
+    let user = arguments
+        .user
+        .iter()
+        .map(|user| ("user".to_owned(), user.clone()));
+    Source::new(arguments.config.to_string_lossy(), user.collect())
+}
+
+/// With user, log and configuration in place: takes what must be given back at the end.
+fn run(
+    config: Config,
+    source: Source,
+    log: (LogFlags, LogHandle),
+    readiness: Option<Readiness>,
+) -> Result<(), ServeError> {
+    tell_limits(&config);
+    let pid_file = match &config.settings.pidfile {
+        Some(path) => Some(take_pid_file(Path::new(path))?),
+        None => None,
+    };
+    let outcome = listen(&config)
+        .map_err(ServeError::from)
+        .and_then(|listening| {
+            let Listening { bound, place } = listening;
+            let served = compose(config, source, log, (bound, readiness));
+            if let Some(Err(error)) = place.map(|place| place.remove()) {
+                events::internal_error("removing the unix socket", &error);
+            }
+            served
+        });
+    if let Some(Err(error)) = pid_file.map(PidFile::remove) {
+        events::internal_error("removing the pid file", &error);
+    }
+    outcome
+}
+
+fn take_pid_file(path: &Path) -> Result<PidFile, ServeError> {
+    let (file, stale) = PidFile::take(path)?;
+    if stale == Stale::Removed {
+        events::stale_pid_file();
+    }
+    Ok(file)
+}
+
+fn tell_limits(config: &Config) {
+    let Ok(limits) = raise_descriptors() else {
+        return;
+    };
+    let clients = config.settings.max_client_conn as u64;
+    let pools = config.databases.len().max(1) as u64;
+    let expected = clients + pools * config.settings.default_pool_size as u64;
+    events::descriptor_limits(&DescriptorLimits {
+        soft: limits.soft,
+        hard: limits.hard,
+        max_client_conn: clients,
+        expected,
+    });
+}
+
+/// Builds every part once, and serves.
+fn compose(
+    config: Config,
+    source: Source,
+    (flags, log): (LogFlags, LogHandle),
+    (bound, readiness): (Vec<Bound>, Option<Readiness>),
+) -> Result<(), ServeError> {
+    if bound.is_empty() {
+        return Err(ServeError::Nowhere);
+    }
     let mut random = [0; 32];
     SystemRandom::new()
         .fill(&mut random)
-        .map_err(|_| io::Error::other("no random bytes"))?;
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    let now = Instant::now().into_std();
-    let super::tls::Tls {
+        .map_err(|_| ServeError::NoRandom)?;
+    let Tls {
         client: client_tls,
         server: server_tls,
-    } = super::tls::build(&config)?;
-    let users = config.settings.auth_file.clone();
+    } = tls::build(&config)?;
+    let count = workers(&config);
+    let (users, wrong) = starting_users(&config);
+    if let Some(wrong) = wrong {
+        events::config_error(&wrong);
+    }
+    let now = Instant::now().into_std();
     let pooler = Pooler::new(Parts {
         config,
         client_tls,
@@ -76,42 +211,70 @@ fn run(arguments: &Serve) -> Result<(), Box<dyn std::error::Error>> {
         workers: count,
         now,
     });
-    if let Some(file) = users {
-        pooler
-            .credentials
-            .replace_file(userlist::parse(&std::fs::read(file)?));
-    }
+    pooler.credentials.replace_file(users);
+    let shutdown = Shutdown::default();
+    let parts = HostParts {
+        pooler: Arc::clone(&pooler),
+        source,
+        log,
+        flags,
+        shutdown,
+    };
+    let host = Host::new(parts);
     let workers = (0..count)
         .map(|number| {
             let number = WorkerId(u16::try_from(number).unwrap_or(u16::MAX));
-            Worker::start(Arc::clone(&pooler), Consoles::default(), number)
+            Worker::start(Arc::clone(&pooler), Consoles::new(host.clone()), number)
         })
         .collect::<io::Result<Vec<_>>>()?;
     pooler.start_workers(workers.iter().map(Worker::runtime).collect());
-    let workers: Arc<[Worker]> = workers.into();
-    runtime.block_on(attend(&pooler, bound, &workers))?;
-    log.flush();
-    Ok(())
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(attend(&host, bound, workers.into(), readiness))
 }
 
-/// The main thread's work: accept, let time pass in the pools, listen to signals.
+/// The main thread's work: accept, let time pass, obey signals, until the process may end.
 async fn attend(
-    pooler: &Arc<Pooler>,
+    host: &Host,
     bound: Vec<Bound>,
-    workers: &Arc<[Worker]>,
-) -> io::Result<()> {
-    for listener in bound {
-        tokio::spawn(accept(listener.register()?, Arc::clone(workers)));
+    workers: Arc<[Worker]>,
+    readiness: Option<Readiness>,
+) -> Result<(), ServeError> {
+    let pooler = host.pooler();
+    let mut doors = JoinSet::new();
+    let mut back_doors = JoinSet::new();
+    for socket in bound {
+        let listener = socket.register()?;
+        let set = match &listener {
+            Listener::Tcp(_) => &mut doors,
+            Listener::Unix(_) => &mut back_doors,
+        };
+        set.spawn(accept(listener, Arc::clone(&workers)));
     }
-    tokio::spawn(janitor::run(pooler.pools.clone()));
-    events::process_up();
     let mut signals = Signals::listen()?;
-    loop {
-        match signals.next().await {
-            Signal::Immediate | Signal::WaitForClients | Signal::WaitForServers => return Ok(()),
-            Signal::Reload | Signal::Pause | Signal::Resume => {}
+    host.open_minimum(&pooler.config());
+    events::process_up();
+    // Without a service manager there is nobody to tell.
+    drop(systemd::ready());
+    readiness.map(Readiness::report).transpose()?;
+    let obey = async {
+        loop {
+            host.obey(signals.next().await).await;
         }
+    };
+    let close_doors = async {
+        host.way_out().begun().await;
+        doors.shutdown().await; // the unix socket stays, for the console
+        std::future::pending::<()>().await;
+    };
+    // All are cancel-safe: the process ends with the first that is ready, which is `finished`.
+    tokio::select! {
+        () = host.way_out().finished(pooler) => {}
+        () = obey => {}
+        () = close_doors => {}
+        _ = janitor::run(pooler.pools.clone()) => {}
+        _ = keep_averages(pooler) => {}
     }
+    Ok(())
 }
 
 fn workers(config: &Config) -> usize {
@@ -119,47 +282,4 @@ fn workers(config: &Config) -> usize {
         Workers::Count(count) => count.get(),
         Workers::Auto => thread::available_parallelism().map_or(1, NonZeroUsize::get),
     }
-}
-
-fn listen(config: &Config) -> Result<Vec<Bound>, ListenError> {
-    let settings = &config.settings;
-    let backlog = i32::try_from(settings.listen_backlog).unwrap_or(i32::MAX);
-    let options = TcpListenOptions {
-        port: settings.listen_port,
-        backlog,
-        sharing: match settings.so_reuseport {
-            true => PortSharing::Shared,
-            false => PortSharing::Exclusive,
-        },
-        defer_accept: settings.tcp_defer_accept.then_some(DEFER_ACCEPT_DEFAULT),
-    };
-    let mut all = Vec::new();
-    for address in &settings.listen_addr {
-        for bound in bind_tcp(address, &options)? {
-            if let Some(address) = bound.address() {
-                events::listening(&address);
-            }
-            all.push(bound);
-        }
-    }
-    if let Some(dir) = &settings.unix_socket_dir {
-        let dir = match dir {
-            SocketDir::Path(path) => path.clone(),
-            SocketDir::Abstract(name) => format!("@{name}"),
-        };
-        let (bound, place) = bind_unix(&UnixListenOptions {
-            dir,
-            port: settings.listen_port,
-            mode: settings.unix_socket_mode,
-            group: settings.unix_socket_group.clone(),
-            backlog,
-        })?;
-        announce(&place);
-        all.push(bound);
-    }
-    Ok(all)
-}
-
-fn announce(place: &UnixPlace) {
-    events::listening(&format_args!("unix:{}", place.display().display()));
 }

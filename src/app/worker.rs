@@ -17,6 +17,7 @@ use crate::client::life::live;
 use crate::net::Incoming;
 use crate::pool::WorkerId;
 use crate::pooler::Pooler;
+use crate::pooler::watch::watch;
 
 /// Accepted sockets that may wait for a worker to register them.
 const QUEUE: usize = 1024;
@@ -96,6 +97,7 @@ impl Worker {
 }
 
 async fn work(service: Service, mut arrivals: mpsc::Receiver<Incoming>, load: Arc<AtomicUsize>) {
+    tokio::spawn(watch(Arc::clone(&service.pooler), service.number));
     while let Some(incoming) = arrivals.recv().await {
         let (service, load) = (service.clone(), Load(Arc::clone(&load)));
         tokio::spawn(async move {
@@ -119,8 +121,7 @@ async fn visit(service: Service, incoming: Incoming) {
             Box::pin(consoles.serve(&pooler, guest, rights)).await;
         }
         Some(Entered::Cancel(stream, key)) => {
-            Box::pin(cancel(&pooler, &key)).await;
-            drop(stream); // the client waits for this
+            Box::pin(cancel(&pooler, stream, &key)).await;
         }
     }
 }

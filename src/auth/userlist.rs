@@ -133,7 +133,8 @@ mod tests {
     #[test]
     fn the_file_is_read_as_pgbouncer_reads_it() {
         let text = "; comment\n\n  \"a\" \"b\" ignored \"words\"\r\n\"q\"\"u\" \"p\"\"\"\n\
-            \t;another\n\"empty\"\t\"\"\n\"x\"\"\" \"md5900150983cd24fb0d6963f7d28e17f72\"\n\"\" \"y\"";
+            \t;another\n\"empty\"\t\"\"\n\
+            \"x\"\"\" \"md5900150983cd24fb0d6963f7d28e17f72\"\n\"\" \"y\"";
         let list = parse(text.as_bytes());
         assert_eq!(list.broken, None);
         let expected = [

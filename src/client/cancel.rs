@@ -6,10 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 use crate::config::Config;
-use crate::net::Peer;
+use crate::net::{Peer, Stream};
 use crate::pooler::Pooler;
 use crate::pooler::servers::{dns_times, socket_options, target_of};
 use crate::protocol::cancel_key::{CancelRoute, ClientKey, PeerId};
@@ -18,8 +19,18 @@ use crate::server::connect::Connector;
 /// Where `cancel_wait_timeout` is off, a request may still not hold a connection for ever.
 const LONGEST: Duration = Duration::from_secs(60);
 
+/// How long a client may take to notice that its request has been dealt with.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// Deals with one request. It has no answer: whatever goes wrong, the stream is just closed.
-pub async fn cancel(pooler: &Arc<Pooler>, key: &[u8]) {
+pub async fn cancel(pooler: &Arc<Pooler>, mut stream: Stream, key: &[u8]) {
+    deliver(pooler, key).await;
+    // The client waits for this end. Over TLS it has to be said: an end without a word is an
+    // error to libpq's `PQcancelBlocking`.
+    drop(timeout(FAREWELL, stream.shutdown()).await);
+}
+
+async fn deliver(pooler: &Arc<Pooler>, key: &[u8]) {
     let config = pooler.config();
     let Some(key) = ClientKey::from_bytes(key) else {
         return;

@@ -25,7 +25,7 @@ pub(super) async fn negotiate(stream: &mut Stream, packet: &StartupPacket) -> Re
         return Ok(());
     };
     let mut out = BytesMut::new();
-    reply::negotiate_protocol(&mut out, 0, unknown.to_vec());
+    reply::negotiate_protocol(&mut out, unknown.to_vec());
     send(stream, &out).await
 }
 

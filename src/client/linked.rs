@@ -24,6 +24,7 @@ use crate::pooler::client_facts::{Linked, Phase};
 use crate::protocol::TransactionStatus;
 use crate::server::conn::Fitness;
 use crate::server::errand;
+use crate::session::client_state::ClientState;
 use crate::session::from_server::link;
 use crate::session::server_state::{OutOfSync, ServerState};
 use crate::telemetry::stats::Counter;
@@ -121,6 +122,7 @@ impl Client {
     }
 
     async fn converse(&mut self, lease: &mut Lease<Server>, began: StdInstant) -> End {
+        let (pools, slot) = (&self.pooler.pools, lease.slot());
         let server: &mut crate::server::conn::ServerConn = lease;
         // Where it is `Setup`, the exchange holds the client's data back until it is over.
         link(&mut self.state, &mut server.state, &mut server.output.bytes);
@@ -146,12 +148,19 @@ impl Client {
             timing: Timing::new(began),
         };
         let mut timer = None;
+        let mut unwanted = false;
         let ended = poll_fn(|cx| {
             if let Some(leave) = self.facts.control.pending() {
                 return Poll::Ready(Err(Fault::from(leave)));
             }
             if let Poll::Ready(stop) = exchange.poll(cx) {
                 return Poll::Ready(Ok(stop));
+            }
+            if self.facts.control.take_nudge() {
+                unwanted = pools.with(|pools, _| pools.is_close_needed(slot));
+            }
+            if unwanted && exchange.server.is_at_rest() {
+                return Poll::Ready(Err(Fault::ConfigurationChanged));
             }
             let deadline = exchange.timing.deadline(&self.terms.timeouts);
             match poll_deadline(&mut timer, deadline, cx) {
@@ -169,13 +178,14 @@ impl Client {
         self.stats.add(Counter::QueryTime, spent.query_us);
         self.stats
             .add(Counter::TransactionTime, spent.transaction_us);
-        conclude(ended, &server.state)
+        conclude(ended, &self.state, &server.state)
     }
 
     /// Resets the connection where its pool wants that, and gives it back.
     async fn give_back(&mut self, mut lease: Lease<Server>, now: StdInstant) {
         let Some(sql) = &self.terms.reset else {
-            lease.finish(Verdict::Keep, now);
+            let verdict = self.last_look(&mut lease);
+            lease.finish(verdict, now);
             return;
         };
         lease.set_use(Use::Tested);
@@ -183,16 +193,24 @@ impl Client {
         let verdict = match reset {
             Ok(Ok(())) => {
                 lease.state.was_reset(sql);
-                Verdict::Keep
+                self.last_look(&mut lease)
             }
             Ok(Err(_)) | Err(_) => Verdict::Discard(Why::ResetFailed),
         };
         lease.finish(verdict, Instant::now().into_std());
     }
+
+    /// From here on the worker's watch hears what an idle server says.
+    fn last_look(&self, lease: &mut Lease<Server>) -> Verdict {
+        match self.pooler.watches.hear(self.worker, lease) {
+            Fitness::Fit => Verdict::Keep,
+            Fitness::Unfit => Verdict::Discard(Why::Crashed),
+        }
+    }
 }
 
 /// What the end of the exchange means for client and connection.
-fn conclude(ended: Result<Stop, Fault>, server: &ServerState) -> End {
+fn conclude(ended: Result<Stop, Fault>, client: &ClientState, server: &ServerState) -> End {
     let discard = |reason| Verdict::Discard(Why::Conversation(reason));
     match ended {
         Ok(Stop::Rest) => End::Rest,
@@ -201,12 +219,14 @@ fn conclude(ended: Result<Stop, Fault>, server: &ServerState) -> End {
                 super::exchange::Gone::Terminated => Goodbye::Terminated,
                 super::exchange::Gone::Closed => Fault::Eof.into(),
             };
-            End::Leave(goodbye, after_client(server))
+            End::Leave(goodbye, after_client(client, server))
         }
         Ok(Stop::ClientBroken(error)) => {
-            End::Leave(Fault::Lost(error).into(), after_client(server))
+            End::Leave(Fault::Lost(error).into(), after_client(client, server))
         }
-        Ok(Stop::ClientFault(fault)) => End::Leave(Fault::from(fault).into(), after_client(server)),
+        Ok(Stop::ClientFault(fault)) => {
+            End::Leave(Fault::from(fault).into(), after_client(client, server))
+        }
         Ok(Stop::ServerGone | Stop::ServerBroken(_)) => {
             End::Leave(Fault::ServerCrashed.into(), Verdict::Discard(Why::Crashed))
         }
@@ -226,14 +246,19 @@ fn conclude(ended: Result<Stop, Fault>, server: &ServerState) -> End {
             discard("query timeout"),
         ),
         Err(Fault::Overdue(overdue)) => {
-            End::Leave(Fault::Overdue(overdue).into(), after_client(server))
+            End::Leave(Fault::Overdue(overdue).into(), after_client(client, server))
         }
-        Err(fault) => End::Leave(fault.into(), after_client(server)),
+        Err(fault) => End::Leave(fault.into(), after_client(client, server)),
     }
 }
 
-/// A client that leaves: its connection is kept only when nothing of it is left there.
-fn after_client(server: &ServerState) -> Verdict {
+/// A client that leaves: its connection is kept only when nothing of it is left there, not even a
+/// frame that asks for no reply (copy data) and that the server would complete with what the next
+/// client sends.
+fn after_client(client: &ClientState, server: &ServerState) -> Verdict {
+    if client.is_mid_forward() {
+        return Verdict::Discard(Why::Conversation("client disconnected inside a message"));
+    }
     if server.is_at_rest() {
         return Verdict::Keep;
     }
@@ -261,4 +286,39 @@ fn poll_deadline(
         sleep.as_mut().reset(at);
     }
     sleep.as_mut().poll(cx).map(|()| overdue)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::client_state::{SimpleQuery, Tracking};
+    use crate::session::from_client::{ClientBytes, from_client};
+    use crate::session::params::ParamSet;
+    use crate::session::prepared::Registry;
+    use bytes::BytesMut;
+
+    /// What becomes of the connection of a client that leaves right behind `sent`.
+    fn left_behind(sent: &[u8]) -> Verdict {
+        let params = Arc::new(ParamSet::new());
+        let mut server = ServerState::new(Arc::clone(&params));
+        let registry = Arc::new(Registry::default());
+        let simple = SimpleQuery::Allowed;
+        let mut client = ClientState::new(params, registry, Tracking::Off, simple, 1 << 20);
+        let bytes = ClientBytes {
+            input: &mut BytesMut::from(sent),
+            to_server: &mut BytesMut::new(),
+            to_client: &mut BytesMut::new(),
+        };
+        from_client(&mut client, Some(&mut server), bytes).expect("legal messages");
+        after_client(&client, &server)
+    }
+
+    #[test]
+    fn a_client_that_leaves_inside_a_message_takes_its_connection_with_it() {
+        assert_eq!(left_behind(b"H\0\0\0\x04"), Verdict::Keep);
+        assert_eq!(left_behind(b"d\0\0\0\x05x"), Verdict::Keep);
+        // Late copy data: the server ignores it, but reads it to its end.
+        assert!(matches!(left_behind(b"d\0\0\0\x06x"), Verdict::Discard(_)));
+        assert!(matches!(left_behind(b"Q\0\0\0\x06x"), Verdict::Discard(_)));
+    }
 }

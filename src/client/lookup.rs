@@ -82,17 +82,13 @@ async fn ask(
     let limit = limit.unwrap_or(std::time::Duration::from_secs(15));
     let answer = timeout(limit, look_up(&mut lease, sql, user)).await;
     let now = Instant::now().into_std();
-    match answer {
-        Ok(Ok(found)) => {
-            lease.finish(Verdict::Keep, now);
-            Ok(found)
-        }
-        Ok(Err(_)) | Err(_) => {
-            lease.finish(
-                Verdict::Discard(Why::Conversation("auth_query failed")),
-                now,
-            );
-            Err(Fault::Config)
-        }
+    if let Ok(Ok(found)) = answer {
+        lease.finish(Verdict::Keep, now);
+        return Ok(found);
     }
+    lease.finish(
+        Verdict::Discard(Why::Conversation("auth_query failed")),
+        now,
+    );
+    Err(Fault::Config)
 }

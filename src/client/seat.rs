@@ -12,7 +12,9 @@ use super::life::Client;
 use super::terms::Terms;
 use crate::net::Peer;
 use crate::net::flow::Outbox;
-use crate::pool::{Membership, PoolId, PoolKey, Request, Verdict, WaiterKind, Waiting, WorkerId};
+use crate::pool::{
+    Membership, PoolId, PoolKey, Request, Verdict, WaiterKind, Waiting, Why, WorkerId,
+};
 use crate::pooler::admission::Place;
 use crate::pooler::cancel_keys::KeyHolder;
 use crate::pooler::client_facts::{ClientCard, ClientFacts, Phase};
@@ -47,11 +49,7 @@ pub(super) async fn settle(
     let generation = pooler.generation();
     let terms = Box::new(Terms::of(&config, generation, &entry, (login, &pool_user)));
     let facts = Arc::new(ClientFacts::new(card(guest, &database, &pool_user)));
-    pooler.clients.add(facts.card.id, Arc::clone(&facts));
-    let listed = Listed {
-        pooler: Arc::clone(pooler),
-        facts: Arc::clone(&facts),
-    };
+    let listed = Listed::new(pooler, &facts);
     let now = Instant::now().into_std();
     let pool = pooler
         .pool(&database, &pool_user, now)
@@ -96,11 +94,22 @@ pub(super) struct Books {
     key: KeyHolder,
 }
 
-/// The client's line in `SHOW CLIENTS`.
+/// The client's line in `SHOW CLIENTS`, until this is dropped.
 #[derive(Debug)]
-struct Listed {
+pub struct Listed {
     pooler: Arc<Pooler>,
     facts: Arc<ClientFacts>,
+}
+
+impl Listed {
+    /// Lists a client.
+    pub fn new(pooler: &Arc<Pooler>, facts: &Arc<ClientFacts>) -> Self {
+        pooler.clients.add(facts.card.id, Arc::clone(facts));
+        Self {
+            pooler: Arc::clone(pooler),
+            facts: Arc::clone(facts),
+        }
+    }
 }
 
 impl Drop for Listed {
@@ -109,7 +118,8 @@ impl Drop for Listed {
     }
 }
 
-fn card(guest: &Guest, database: &Arc<str>, pool_user: &Arc<str>) -> ClientCard {
+/// What others may know of a guest.
+pub fn card(guest: &Guest, database: &Arc<str>, pool_user: &Arc<str>) -> ClientCard {
     let (peer_host, peer_port, peer_pid) = match guest.visitor.peer {
         Some(Peer::Tcp(address)) => (address.ip().to_string(), address.port(), None),
         Some(Peer::Unix { pid, .. }) => ("unix".to_owned(), guest.visitor.port, pid),
@@ -152,16 +162,23 @@ async fn first_welcome(
         deadline: terms.wait.map(|limit| (now + limit).into_std()),
     };
     let mut mailbox = pooler.pools.mailbox();
-    let mut acquire = mailbox.acquire(pool, &request, now.into_std());
     loop {
-        match acquire.next().await? {
-            Waiting::Lease(lease) => {
-                let now = Instant::now().into_std();
-                lease.finish(Verdict::Untouched, now);
-                return room.welcome().ok_or(Fault::ServerCrashed);
+        let asked = Instant::now().into_std();
+        let mut acquire = mailbox.acquire(pool, &request, asked);
+        let lease = loop {
+            match acquire.next().await? {
+                Waiting::Lease(lease) => break lease,
+                Waiting::Notice => {}
             }
-            Waiting::Notice => {}
+        };
+        drop(acquire);
+        let now = Instant::now().into_std();
+        if let Some(welcome) = room.welcome() {
+            lease.finish(Verdict::Untouched, now);
+            return Ok(welcome);
         }
+        // RECONNECT has just made the greeting void, so the next connection must bring a new one.
+        lease.finish(Verdict::Discard(Why::CloseNeeded), now);
     }
 }
 

@@ -73,15 +73,17 @@ impl Terms {
                 CheckQuery::Off | CheckQuery::Empty => String::new(),
                 CheckQuery::Sql(sql) => sql.clone(),
             },
-            tracking: match follows {
-                true => Tracking::On {
+            tracking: if follows {
+                Tracking::On {
                     limit: settings.max_prepared_statements,
-                },
-                false => Tracking::Off,
+                }
+            } else {
+                Tracking::Off
             },
-            simple_query: match settings.disable_pqexec {
-                true => SimpleQuery::Disallowed,
-                false => SimpleQuery::Allowed,
+            simple_query: if settings.disable_pqexec {
+                SimpleQuery::Disallowed
+            } else {
+                SimpleQuery::Allowed
             },
             codes: codes(config),
             errand: settings.server_connect_timeout.unwrap_or(ERRAND),

@@ -32,6 +32,7 @@ pub use key::{DatabaseId, PoolId, PoolKey, Scope, SlotId, UserId, WaiterId, Work
 pub use lease::Lease;
 pub use limits::{DatabaseLimits, KeepMinimum, Order, PoolLimits, UserLimits};
 pub use mailbox::{Acquire, Mailbox, Waiting};
-pub use pools::{PoolSnapshot, Pools, Request};
+pub use pools::{DatabaseSnapshot, PoolSnapshot, Pools, Request};
 pub use reason::{CommandError, OpenFailure, Refusal, Why};
+pub use slots::{Doing, Standing};
 pub use waitlist::WaiterKind;

@@ -17,7 +17,7 @@ mod simulation;
 #[cfg(test)]
 mod tests;
 
-pub use snapshot::PoolSnapshot;
+pub use snapshot::{DatabaseSnapshot, PoolSnapshot};
 pub use traffic::Request;
 
 use std::collections::HashMap;

@@ -14,6 +14,7 @@
 mod census;
 mod demand;
 
+pub use census::{Doing, Standing};
 pub(super) use demand::Demand;
 
 use std::collections::VecDeque;
@@ -256,6 +257,29 @@ impl<C: Pooled, W> Slots<C, W> {
     pub(super) fn take_oldest_idle(&mut self) -> Option<(Key, C)> {
         let slot = self.idle.pop_front()?;
         Some((slot, self.take_parked(slot)?))
+    }
+
+    /// Takes the idle connections that the caller finds unfit.
+    pub(super) fn take_unfit(&mut self, mut unfit: impl FnMut(&mut C) -> bool) -> Vec<(Key, C)> {
+        let mut found = Vec::new();
+        let entries = &mut self.entries;
+        self.idle.retain(|slot| {
+            let conn = entries
+                .get_mut(*slot)
+                .and_then(|entry| match &mut entry.state {
+                    State::Idle(conn) => Some(conn),
+                    State::Lent(_) | State::Held(_) => None,
+                });
+            let bad = conn.is_some_and(&mut unfit);
+            if bad {
+                found.push(*slot);
+            }
+            !bad
+        });
+        let taken = found
+            .into_iter()
+            .filter_map(|slot| Some((slot, self.take_parked(slot)?)));
+        taken.collect()
     }
 
     /// Takes every connection that no client holds: idle ones and held ones.

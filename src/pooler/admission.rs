@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::Notify;
+
 /// Limits that apply to one client; `None` is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caps {
@@ -38,10 +40,17 @@ struct Counts {
     users: HashMap<Arc<str>, usize>,
 }
 
+#[derive(Debug, Default)]
+struct Book {
+    counts: Mutex<Counts>,
+    /// The last client has left.
+    empty: Notify,
+}
+
 /// The counters of all clients but those of the console.
 #[derive(Debug, Default, Clone)]
 pub struct Admission {
-    counts: Arc<Mutex<Counts>>,
+    book: Arc<Book>,
 }
 
 /// A place that one client takes until this is dropped.
@@ -54,7 +63,11 @@ pub struct Place {
 
 impl Admission {
     fn with<R>(&self, f: impl FnOnce(&mut Counts) -> R) -> R {
-        f(&mut self.counts.lock().expect("nothing panics under this lock"))
+        f(&mut self
+            .book
+            .counts
+            .lock()
+            .expect("nothing panics under this lock"))
     }
 
     /// Takes a place, or says which limit is full.
@@ -90,6 +103,19 @@ impl Admission {
         self.with(|counts| counts.total)
     }
 
+    /// Waits until there is no client. Cancel-safe.
+    pub async fn emptied(&self) {
+        loop {
+            let mut empty = std::pin::pin!(self.book.empty.notified());
+            // Enlisted before looking: what happens in between is not missed.
+            empty.as_mut().enable();
+            if self.total() == 0 {
+                return;
+            }
+            empty.await;
+        }
+    }
+
     /// Clients of a database.
     pub fn of_database(&self, name: &str) -> usize {
         self.with(|counts| counts.databases.get(name).copied().unwrap_or(0))
@@ -112,11 +138,15 @@ fn leave(map: &mut HashMap<Arc<str>, usize>, name: &Arc<str>) {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.admission.with(|counts| {
+        let left = self.admission.with(|counts| {
             counts.total -= 1;
             leave(&mut counts.databases, &self.database);
             leave(&mut counts.users, &self.user);
+            counts.total
         });
+        if left == 0 {
+            self.admission.book.empty.notify_waiters();
+        }
     }
 }
 
@@ -150,5 +180,30 @@ mod tests {
         drop((second, third));
         assert_eq!(admission.total(), 0);
         assert_eq!(admission.of_database("a"), 0);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_is_told_when_the_last_client_has_left() {
+        let admission = Admission::default();
+        admission.emptied().await;
+        let caps = Caps {
+            total: 2,
+            database: None,
+            user: None,
+        };
+        let name: Arc<str> = "a".into();
+        let first = admission.enter(&name, &name, caps).unwrap();
+        let second = admission.enter(&name, &name, caps).unwrap();
+        let mut emptied = std::pin::pin!(admission.emptied());
+        for place in [first, second] {
+            assert!(futures_pending(emptied.as_mut()));
+            drop(place);
+        }
+        emptied.await;
+    }
+
+    fn futures_pending(future: std::pin::Pin<&mut impl Future<Output = ()>>) -> bool {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        future.poll(&mut context).is_pending()
     }
 }

@@ -37,7 +37,7 @@ impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials")
             .field("users", &self.file.load().len())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -44,6 +44,8 @@ impl Opener<Server> for PoolerOpener {
             return;
         };
         match removed {
+            // The same database and user may have a new pool already, which keeps what is here.
+            Removed::Pool(key) if pooler.pools.with(|p, _| p.find_pool(&key).is_some()) => {}
             Removed::Pool(key) => {
                 pooler.rooms.remove(&key);
                 pooler.stats.forget(&key.database, &key.user);
@@ -85,7 +87,9 @@ impl Pooler {
         };
         let now = Instant::now().into_std();
         match outcome {
-            Ok((conn, reported)) => {
+            Ok((mut conn, reported)) => {
+                // A server that speaks already is found out when it is lent.
+                let _fitness = self.watches.hear(worker, &mut conn);
                 room.offer_welcome(reported);
                 self.servers.add(conn.facts.id, Arc::clone(&conn.facts));
                 pending.opened(conn, now);

@@ -82,9 +82,14 @@ impl ShutdownState {
         }
     }
 
-    /// The console asked for a stop. `false` when one is under way already.
+    /// The console asked for a stop. `false` when nothing comes of it: one is under way already.
+    /// Waiting for clients gives way to waiting for servers.
     pub fn command(&mut self, stop: Stop) -> bool {
-        let begins = self.phase == Phase::Running;
+        let begins = match self.phase {
+            Phase::Running => true,
+            Phase::Stopping(Stop::WaitForClients) => stop == Stop::WaitForServers,
+            Phase::Stopping(Stop::WaitForServers) => false,
+        };
         if begins {
             self.phase = Phase::Stopping(stop);
         }
@@ -117,7 +122,8 @@ impl ShutdownState {
         first: &'static str,
         again: &'static str,
     ) -> (Verdict, &'static str) {
-        if self.command(stop) {
+        if self.phase == Phase::Running {
+            self.phase = Phase::Stopping(stop);
             (Verdict::Stop(stop), first)
         } else {
             (Verdict::Exit, again)
@@ -227,6 +233,16 @@ mod tests {
             verdicts(&[WaitForServers, Pause, Resume])[1..],
             [Verdict::Ignore, Verdict::Ignore]
         );
+    }
+
+    #[test]
+    fn the_console_can_turn_waiting_for_clients_into_waiting_for_servers_but_not_back() {
+        let mut state = ShutdownState::default();
+        assert!(state.command(Stop::WaitForClients));
+        assert!(!state.command(Stop::WaitForClients));
+        assert!(state.command(Stop::WaitForServers));
+        assert!(!state.command(Stop::WaitForClients));
+        assert_eq!(state.stopping(), Some(Stop::WaitForServers));
     }
 
     #[test]

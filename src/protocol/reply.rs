@@ -205,9 +205,18 @@ pub fn data_row<S: AsRef<str>>(out: &mut BytesMut, values: &[Option<S>]) {
     put(out, &DataRow::new(data, count));
 }
 
-/// `NegotiateProtocolVersion`: we speak 3.`minor`, and did not recognise these `_pq_.` options.
-pub fn negotiate_protocol(out: &mut BytesMut, minor: i32, unknown_options: Vec<String>) {
-    put(out, &NegotiateProtocolVersion::new(minor, unknown_options));
+/// Protocol 3.0 as one number: the major version in the upper 16 bits.
+const PROTOCOL_3_0: i32 = 3 << 16;
+
+/// `NegotiateProtocolVersion`: we speak 3.0, and did not recognise these `_pq_.` options.
+///
+/// The message has the whole version and not only, as its description has it, the minor one: that
+/// is what servers send and libpq expects.
+pub fn negotiate_protocol(out: &mut BytesMut, unknown_options: Vec<String>) {
+    put(
+        out,
+        &NegotiateProtocolVersion::new(PROTOCOL_3_0, unknown_options),
+    );
 }
 
 /// `AuthenticationOk`.
@@ -285,6 +294,14 @@ mod tests {
         assert_eq!(
             bytes(|out| error(out, &report)),
             b"E\x00\x00\x00\x21SFATAL\0C08P01\0Mno such user\0\0"
+        );
+    }
+
+    #[test]
+    fn a_newer_protocol_is_negotiated_down_by_the_whole_version() {
+        assert_eq!(
+            bytes(|out| negotiate_protocol(out, vec!["_pq_.x".to_owned()])),
+            b"v\x00\x00\x00\x13\x00\x03\x00\x00\x00\x00\x00\x01_pq_.x\0"
         );
     }
 

@@ -12,7 +12,8 @@ use super::facts::ServerFacts;
 use crate::net::Stream;
 use crate::net::buffers::Size;
 use crate::net::flow::{Fill, Outbox, Side, fill, release};
-use crate::pool::{Pooled, WorkerId};
+use crate::pool::action::Pooled;
+use crate::pool::key::WorkerId;
 use crate::protocol::{HEADER_LEN, ReadError, backend, peek_header};
 use crate::session::params::{is_settable, with_value};
 use crate::session::server_state::ServerState;
@@ -71,6 +72,9 @@ impl ServerConn {
     ///
     /// Costs no system call while the reactor has seen nothing.
     pub fn hear(&mut self, cx: &mut Context<'_>) -> Fitness {
+        if self.input.is_empty() && self.stream.poll_readable(cx).is_pending() {
+            return Fitness::Fit;
+        }
         loop {
             let mut side = Side {
                 stream: &mut self.stream,

@@ -63,6 +63,6 @@ impl fmt::Debug for ServerFacts {
         f.debug_struct("ServerFacts")
             .field("id", &self.id)
             .field("peer", &self.peer)
-            .finish()
+            .finish_non_exhaustive()
     }
 }

@@ -18,7 +18,7 @@ use crate::auth::scram::KeyCache;
 use crate::ids::ConnId;
 use crate::net::flow::Outbox;
 use crate::net::{Peer, Stream};
-use crate::pool::{PoolKey, WorkerId};
+use crate::pool::key::{PoolKey, WorkerId};
 use crate::session::params::{ParamSet, is_settable};
 use crate::session::server_login::{LoggedIn, Parameter, ServerLoginError, ServerLoginRequest};
 use crate::session::server_state::ServerState;

@@ -226,6 +226,252 @@ impl Pump<'_> {
         }
     }
 
+<<<<<<< HEAD
+=======
+    /// The frame's body where all of it is there.
+    fn whole(&self, header: Header) -> Option<&[u8]> {
+        self.rest().get(HEADER_LEN..header.total)
+    }
+
+    /// Whether the frame's first string is empty; `None` while that byte has not come.
+    fn first_string_is_empty(&self, header: Header) -> Option<bool> {
+        let end = header.total.min(self.rest().len());
+        self.rest()
+            .get(HEADER_LEN..end)?
+            .first()
+            .map(|byte| *byte == 0)
+    }
+
+    fn parse(&mut self, header: Header) -> Result<Next, ClientError> {
+        let Some(unnamed) = self.first_string_is_empty(header) else {
+            return wait_for_more(header, HEADER_LEN, "Parse");
+        };
+        let Tracking::On { limit } = self.client.tracking else {
+            return Ok(self.parse_raw(header));
+        };
+        if unnamed {
+            return Ok(self.parse_raw(header));
+        }
+        if header.total > MAX_PARSE {
+            let (bytes, limit) = (header.total, MAX_PARSE);
+            return Err(ClientError::StatementTooLarge { bytes, limit });
+        }
+        let Some(body) = self.whole(header) else {
+            return Ok(Next::Stop(FromClient::Drained));
+        };
+        let broken = |_: ReadError| ClientError::Broken { what: "Parse" };
+        let view = frontend::parse(body).map_err(broken)?;
+        let statement = self.client.registry.intern(view.rest);
+        let name: Box<[u8]> = view.name.into();
+        match self.client.statements.find(&name).cloned() {
+            Some(existing) => Ok(self.parse_duplicate(header, &existing, &statement, name, limit)),
+            None => self.parse_named(header, Binding { name, statement }, limit),
+        }
+    }
+
+    fn parse_raw(&mut self, header: Header) -> Next {
+        let next = self.extended(header, Expect::Parse(ParseFor::Raw));
+        if matches!(next, Next::Frame) {
+            self.client.tally.client_parses += 1;
+            self.client.tally.server_parses += 1;
+        }
+        next
+    }
+
+    fn parse_named(
+        &mut self,
+        header: Header,
+        binding: Binding,
+        limit: usize,
+    ) -> Result<Next, ClientError> {
+        let statement = Arc::clone(&binding.statement);
+        let answer_here = match &self.server {
+            None => statement.is_accepted(),
+            Some(server) => {
+                statement.is_accepted()
+                    && server.prepared.has(statement.id())
+                    && server.status() != TransactionStatus::Failed
+                    && server.owed().ready_pending() == 0
+            }
+        };
+        if self.server.is_none() && !answer_here {
+            return Ok(Next::Stop(FromClient::NeedServer));
+        }
+        let room = self
+            .client
+            .statements
+            .insert(&binding.name, Arc::clone(&statement));
+        if room == Room::Full {
+            return Err(ClientError::TooManyStatements {
+                limit: MAX_PER_CLIENT,
+            });
+        }
+        self.client.tally.client_parses += 1;
+        self.take_frame(header);
+        if answer_here {
+            self.answer(Local::ParseComplete(Box::new(binding)));
+            return Ok(Next::Frame);
+        }
+        self.close_if_held(&statement);
+        self.send_parse(&statement, ParseFor::Client(Box::new(binding)), limit);
+        Ok(Next::Frame)
+    }
+
+    /// A second `Parse` under a name in use: the server must have the first, and then refuses.
+    fn parse_duplicate(
+        &mut self,
+        header: Header,
+        existing: &Arc<Statement>,
+        wanted: &Statement,
+        name: Box<[u8]>,
+        limit: usize,
+    ) -> Next {
+        if self.server.is_none() {
+            return Next::Stop(FromClient::NeedServer);
+        }
+        self.client.tally.client_parses += 1;
+        self.take_frame(header);
+        self.ensure(existing, limit);
+        if let Some(server) = self.server.as_mut() {
+            server.sent_extended(Expect::Parse(ParseFor::Duplicate(name)));
+            frontend::put_parse(self.bytes.to_server, existing.name(), wanted.rest());
+        }
+        Next::Frame
+    }
+
+    fn bind(&mut self, header: Header) -> Result<Next, ClientError> {
+        let Tracking::On { limit } = self.client.tracking else {
+            let next = self.extended(header, Expect::Bind);
+            if matches!(next, Next::Frame) {
+                self.client.tally.binds += 1;
+            }
+            return Ok(next);
+        };
+        let available = header.total.min(self.rest().len());
+        let Some(body) = self.rest().get(HEADER_LEN..available) else {
+            return Ok(Next::Stop(FromClient::Drained));
+        };
+        let Ok(head) = frontend::bind_head(body) else {
+            return wait_for_more(header, available, "Bind");
+        };
+        // Not before its names have come: a server would have nothing to do with half of them, go
+        // back, and be asked for again at once.
+        if self.server.is_none() {
+            return Ok(Next::Stop(FromClient::NeedServer));
+        }
+        let length = head.length;
+        let meant = self.meant(head.statement);
+        self.client.tally.binds += 1;
+        match meant {
+            Meant::AsItIs => return Ok(self.extended(header, Expect::Bind)),
+            Meant::Ours(statement) => {
+                self.ensure(&statement, limit);
+                self.put_renamed_bind(header, length, statement.name());
+            }
+            Meant::Guessed => self.put_renamed_bind(header, length, NOBODY.as_bytes()),
+        }
+        Ok(Next::Frame)
+    }
+
+    fn put_renamed_bind(&mut self, header: Header, head_length: usize, ours: &[u8]) {
+        self.flush_run();
+        let body = self.bytes.input.split_at(HEADER_LEN).1;
+        if let Ok(head) = frontend::bind_head(body) {
+            frontend::put_bind_head(self.bytes.to_server, head, ours, header.body_len());
+        }
+        self.bytes.input.advance(HEADER_LEN + head_length);
+        self.client.body = body_left(header.body_len() - head_length, Body::Forward);
+        if let Some(server) = self.server.as_mut() {
+            server.sent_extended(Expect::Bind);
+        }
+    }
+
+    /// `Describe` and `Close`.
+    fn target(&mut self, header: Header) -> Result<Next, ClientError> {
+        let what = if header.tag == b'D' {
+            "Describe"
+        } else {
+            "Close"
+        };
+        let Some(body) = self.whole(header) else {
+            return wait_for_more(header, self.rest().len(), what);
+        };
+        let view = frontend::named(body).map_err(|_| ClientError::Broken { what })?;
+        let statement = view.filter(|view| view.target == Target::Statement);
+        let name: Box<[u8]> = statement.map_or_else(Box::default, |view| view.name.into());
+        let raw = name.is_empty() || self.client.tracking == Tracking::Off;
+        if header.tag == b'C' {
+            return Ok(if raw {
+                self.close_raw(header)
+            } else {
+                self.close_named(header, name)
+            });
+        }
+        match self.client.tracking {
+            Tracking::On { limit } if !raw => Ok(self.describe_named(header, &name, limit)),
+            Tracking::On { .. } | Tracking::Off => Ok(self.extended(header, Expect::Describe)),
+        }
+    }
+
+    fn describe_named(&mut self, header: Header, name: &[u8], limit: usize) -> Next {
+        if self.server.is_none() {
+            return Next::Stop(FromClient::NeedServer);
+        }
+        let meant = self.meant(name);
+        if matches!(meant, Meant::AsItIs) {
+            return self.extended(header, Expect::Describe);
+        }
+        self.take_frame(header);
+        let ours = match &meant {
+            Meant::Ours(statement) => {
+                self.ensure(statement, limit);
+                statement.name()
+            }
+            Meant::Guessed | Meant::AsItIs => NOBODY.as_bytes(),
+        };
+        if let Some(server) = self.server.as_mut() {
+            server.sent_extended(Expect::Describe);
+            frontend::put_describe_statement(self.bytes.to_server, ours);
+        }
+        Next::Frame
+    }
+
+    /// A portal, the unnamed statement, or any name while tracking is off. Without a server there is
+    /// nothing left to close.
+    fn close_raw(&mut self, header: Header) -> Next {
+        if self.server.is_some() {
+            return self.extended(header, Expect::Close(CloseFor::Raw));
+        }
+        self.take_frame(header);
+        self.answer(Local::CloseComplete(None));
+        Next::Frame
+    }
+
+    /// Servers keep the statement for the other clients; only the name goes.
+    fn close_named(&mut self, header: Header, name: Box<[u8]>) -> Next {
+        let gone = self.client.statements.remove(&name);
+        if gone.is_none() && self.server.is_some() && !name.starts_with(PREFIX.as_bytes()) {
+            return self.extended(header, Expect::Close(CloseFor::Raw)); // made by SQL PREPARE
+        }
+        self.take_frame(header);
+        let binding = gone.map(|statement| Box::new(Binding { name, statement }));
+        self.answer(Local::CloseComplete(binding));
+        Next::Frame
+    }
+
+    /// Which statement a client's name means.
+    fn meant(&self, name: &[u8]) -> Meant {
+        if name.is_empty() {
+            return Meant::AsItIs;
+        }
+        match self.client.statements.find(name) {
+            Some(statement) => Meant::Ours(Arc::clone(statement)),
+            None if name.starts_with(PREFIX.as_bytes()) => Meant::Guessed,
+            None => Meant::AsItIs,
+        }
+    }
+
+>>>>>>> main
     /// Takes a whole frame out of the input, after sending on what stands before it.
     pub(super) fn take_frame(&mut self, header: Header) {
         self.flush_run();

@@ -3,7 +3,7 @@
 //! Bytes in, bytes out: nothing here reads a socket. What the server owes is a queue, not a counter
 //! (`owed`); any surprise is an error, after which the connection is closed and never reused. The two
 //! logins (`client_login`, `server_login`) are machines that consume their old state.
-#![deny(clippy::wildcard_enum_match_arm)]
+#![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
 
 pub mod client_login;
 pub mod client_state;

@@ -9,8 +9,12 @@
 use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+<<<<<<< HEAD
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
+=======
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+>>>>>>> main
 use std::sync::{Arc, Mutex, Weak};
 
 use bytes::Bytes;
@@ -34,7 +38,7 @@ pub struct Statement {
 }
 
 impl Statement {
-    /// Number of the statement, unique in its registry.
+    /// Number of the statement, unique among all registries that share their numbers.
     pub fn id(&self) -> u64 {
         self.id
     }
@@ -74,16 +78,25 @@ impl fmt::Debug for Statement {
 #[derive(Debug, Default)]
 pub struct Registry {
     inner: Mutex<Known>,
+    numbers: Arc<AtomicU64>,
 }
 
 #[derive(Debug, Default)]
 struct Known {
     by_rest: HashMap<Bytes, Weak<Statement>>,
-    last_id: u64,
     sweep_at: usize,
 }
 
 impl Registry {
+    /// An empty one that takes its numbers from `numbers`. Registries that a server connection may
+    /// meet must share them: a number stands for one text only.
+    pub fn numbered(numbers: Arc<AtomicU64>) -> Self {
+        Self {
+            inner: Mutex::default(),
+            numbers,
+        }
+    }
+
     /// The statement with this `Parse` rest, made where nobody holds it yet.
     pub fn intern(&self, rest: &[u8]) -> Arc<Statement> {
         let mut known = self.inner.lock().expect("nothing panics under this lock");
@@ -91,8 +104,7 @@ impl Registry {
             return found;
         }
         known.sweep();
-        known.last_id += 1;
-        let id = known.last_id;
+        let id = self.numbers.fetch_add(1, Ordering::Relaxed) + 1;
         let rest = Bytes::copy_from_slice(rest);
         let statement = Arc::new(Statement {
             id,
@@ -209,6 +221,18 @@ impl ClientStatements {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+<<<<<<< HEAD
+=======
+
+    /// The client's name of the statement that servers know as `ours`; of several always the same.
+    pub fn name_of(&self, ours: &[u8]) -> Option<&[u8]> {
+        let map = self.by_name.as_ref()?;
+        map.iter()
+            .filter(|(_, statement)| statement.name() == ours)
+            .map(|(name, _)| &**name)
+            .min()
+    }
+>>>>>>> main
 }
 
 /// Whether a client may hold one more statement.

@@ -616,3 +616,14 @@ fn bytes_behind_a_frame_are_never_read_as_part_of_it() {
     assert_eq!(table.client(&smuggle), smuggle, "forwarded as one frame");
     assert_eq!(table.server.owed().len(), 1);
 }
+
+#[test]
+fn a_ready_for_query_of_an_impossible_length_is_refused_by_its_header() {
+    let mut table = Table::new(Tracking::Off, 4096);
+    table.client(&query("x"));
+    let header = [&[b'Z'][..], &0x7fff_0000_u32.to_be_bytes()].concat();
+    assert_eq!(
+        table.try_server(&header),
+        Err(OutOfSync::Malformed { tag: b'Z' })
+    );
+}

@@ -82,3 +82,13 @@ fn a_foreign_crate_has_one_user() {
 fn every_file_is_compiled() {
     assert_none(&rules::unreachable_files(&repository()));
 }
+
+#[test]
+fn documents_name_files_that_exist() {
+    assert_none(&rules::lost_paths(&repository()));
+}
+
+#[test]
+fn the_map_shows_every_module_on_its_level() {
+    assert_none(&layers::undocumented_levels(&repository()));
+}

@@ -209,6 +209,38 @@ pub fn unreachable_files(files: &[Source]) -> Vec<String> {
     complaints
 }
 
+/// Folders whose files the documents may name.
+const NAMED_FOLDERS: &[&str] = &["src/", "tests/"];
+
+/// Files and folders that a document at the root names and that are not there.
+pub fn lost_paths(files: &[Source]) -> Vec<String> {
+    let exists = |path: &str| {
+        let below = format!("{}/", path.trim_end_matches('/'));
+        files
+            .iter()
+            .any(|file| file.path == path || file.path.starts_with(&below))
+    };
+    let is_document = |file: &&Source| file.path.ends_with(".md") && !file.path.contains('/');
+    let mut complaints = Vec::new();
+    for file in files.iter().filter(is_document) {
+        for (number, line) in (1..).zip(file.text.lines()) {
+            for path in named_paths(line).filter(|path| !exists(path)) {
+                complaints.push(format!("{}:{number}: there is no {path}", file.path));
+            }
+        }
+    }
+    complaints
+}
+
+/// Words of a line that are paths in one of our folders.
+fn named_paths(line: &str) -> impl Iterator<Item = &str> {
+    let in_path = |c: char| c.is_alphanumeric() || "/._-".contains(c);
+    let words = line.split(move |c| !in_path(c));
+    words
+        .map(|word| word.trim_end_matches('.'))
+        .filter(|word| NAMED_FOLDERS.iter().any(|folder| word.starts_with(folder)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -298,5 +330,24 @@ mod tests {
             unreachable_files(&files),
             ["src/a/lost.rs: no `mod lost;` leads here"]
         );
+    }
+
+    #[test]
+    fn a_document_that_names_a_lost_file_is_found() {
+        let documents = |text: &str| {
+            [
+                Source::new("src/pool/slots.rs", ""),
+                Source::new("tests/tidy/main.rs", ""),
+                Source::new("ARCHITECTURE.md", text),
+            ]
+        };
+        let fine = "`src/pool/slots.rs`, src/pool, src/pool/. See (tests/tidy), other/src/x.rs.";
+        assert_eq!(lost_paths(&documents(fine)), Vec::<String>::new());
+        for lost in ["src/pool/slot.rs", "src/po", "tests/x"] {
+            assert_eq!(
+                lost_paths(&documents(&format!("\nread `{lost}`."))),
+                [format!("ARCHITECTURE.md:2: there is no {lost}")]
+            );
+        }
     }
 }

@@ -38,6 +38,7 @@ fn start(buffer: usize) -> Served {
                     text,
                 ))
             };
+            let stream = (stream, Leftover::default());
             serve(stream, &*host, Role::Admin, &cancelled, goodbye).await
         })
     };
@@ -246,7 +247,7 @@ async fn login_and_serve(mut stream: DuplexStream, host: &FakeHost) -> io::Resul
     reply::ready_for_query(&mut out, TransactionStatus::Idle);
     stream.write_all(&out).await?;
     serve(
-        stream,
+        (stream, Leftover::default()),
         host,
         Role::Admin,
         &Notify::new(),

@@ -1,11 +1,12 @@
 //! Sans-IO. What the console shows of the pools, and whether the books are in order.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Gate, Pools, Quota};
+use super::{DatabaseState, Gate, Pools, Quota};
 use crate::pool::action::Pooled;
-use crate::pool::key::{DatabaseId, PoolId, PoolKey, Scope};
-use crate::pool::slots::Slots;
+use crate::pool::key::{DatabaseId, PoolId, PoolKey, Scope, SlotId};
+use crate::pool::slots::{Slots, Standing};
 
 /// One row of SHOW POOLS, without the columns that count clients which do not wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +35,24 @@ pub struct PoolSnapshot {
     pub maxwait: Duration,
 }
 
-/// What SHOW DATABASES and SHOW STATE ask.
+/// One database that has been used or named on the console (SHOW DATABASES).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseSnapshot {
+    /// The database.
+    pub id: DatabaseId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Connections that exist or are being opened.
+    pub connections: usize,
+    /// Its pools.
+    pub pools: usize,
+    /// Its own PAUSE or KILL holds it.
+    pub is_paused: bool,
+    /// DISABLE holds it.
+    pub is_disabled: bool,
+}
+
+/// What SHOW DATABASES, SHOW SERVERS and SHOW STATE ask.
 impl<C: Pooled, W: Clone> Pools<C, W> {
     /// One row for each pool, sorted by database and user.
     pub fn snapshot(&self, now: Instant) -> Vec<PoolSnapshot> {
@@ -58,6 +76,36 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
         let mut rows: Vec<_> = rows.collect();
         rows.sort_by(|one, other| (&one.key, one.pool).cmp(&(&other.key, other.pool)));
         rows
+    }
+
+    /// One row for each database, sorted by name; those that are going are left out.
+    pub fn databases(&self) -> Vec<DatabaseSnapshot> {
+        let known = self.databases.iter();
+        let known = known.filter(|(_, database)| database.state != DatabaseState::Removed);
+        let mut rows: Vec<_> = known
+            .map(|(key, database)| DatabaseSnapshot {
+                id: DatabaseId(key),
+                name: Arc::clone(&database.name),
+                connections: database.quota.connections,
+                pools: database.quota.pools.len(),
+                is_paused: database.state == DatabaseState::Paused,
+                is_disabled: database.disabled,
+            })
+            .collect();
+        rows.sort_by(|one, other| one.name.cmp(&other.name));
+        rows
+    }
+
+    /// The connections that no client holds, with what is known of them.
+    pub fn parked(&self, now: Instant) -> impl Iterator<Item = (&C, Standing)> {
+        self.slots
+            .iter()
+            .flat_map(move |(_, slots)| slots.parked(now))
+    }
+
+    /// What is known of one connection, lent or not; `None` once it has gone.
+    pub fn standing(&self, slot: SlotId, now: Instant) -> Option<Standing> {
+        self.slots.get(slot.pool.0)?.standing(slot.key, now)
     }
 
     /// Connections of a database that exist or are being opened (`current_connections`).

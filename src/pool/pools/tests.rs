@@ -222,6 +222,26 @@ fn a_first_client_waits_for_an_opening_and_the_next_reuses_it() {
 }
 
 #[test]
+fn idle_connections_that_are_found_dead_are_closed_and_replaced_up_to_the_minimum() {
+    let mut desk = Desk::new();
+    let minimum = PoolLimits {
+        min_pool_size: 2,
+        keep_minimum: KeepMinimum::Always,
+        ..limits(3)
+    };
+    let pool = desk.pool(minimum);
+    while !desk.tickets.is_empty() {
+        desk.open();
+    }
+    desk.said.clear();
+    desk.event(|pools, now, out| pools.close_unfit(|conn| conn.name == 1, now, out));
+    assert_eq!(desk.heard(), ["close 1: server conn crashed?", "open"]);
+    assert_eq!(desk.row(pool).sv_idle, 1);
+    desk.event(|pools, now, out| pools.close_unfit(|_| false, now, out));
+    assert!(desk.heard().is_empty());
+}
+
+#[test]
 fn checkin_hands_over_to_the_oldest_waiter() {
     let mut desk = Desk::new();
     let pool = desk.idle_pool(limits(1), 1);

@@ -34,6 +34,29 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
         self.announced
     }
 
+    /// Closes the idle connections that `unfit` finds dead or in doubt: their servers have closed them
+    /// or have said something unasked.
+    pub fn close_unfit(
+        &mut self,
+        mut unfit: impl FnMut(&mut C) -> bool,
+        now: Instant,
+        out: &mut Actions<C, W>,
+    ) {
+        for key in self.slots.keys() {
+            let Some(slots) = self.slots.get_mut(key) else {
+                continue;
+            };
+            let taken = slots.take_unfit(&mut unfit);
+            if taken.is_empty() {
+                continue;
+            }
+            for (slot, conn) in taken {
+                self.retire((PoolId(key), slot), conn, Why::Crashed, now, out);
+            }
+            self.refill(PoolId(key), now, out);
+        }
+    }
+
     /// The time that `tick` returned or an event announced last.
     pub fn next_tick(&self) -> Option<Instant> {
         self.announced

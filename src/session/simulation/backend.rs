@@ -331,6 +331,9 @@ impl Backend {
             }
             "SET" => {
                 let (name, value) = rest.split_once('=').unwrap_or((rest, "''"));
+                if !REPORTED.contains(&name) && name != "extra.x" {
+                    return Err(("42704", format!("unrecognized parameter {name}")));
+                }
                 let value = value.trim_matches('\'').to_ascii_uppercase();
                 self.params.insert(name.to_owned(), value);
             }

@@ -1,0 +1,204 @@
+//! Scripted sessions, played to `PostgreSQL` directly and through pgweir: the client must get the
+//! same bytes, frame by frame.
+//!
+//! What may differ is listed in [`comparable`] and nowhere else. The transaction pool has three
+//! connections that take turns, and four clients at a time use them, so that the transactions of one
+//! script run on different servers.
+
+mod copy;
+mod extended;
+mod pipelines;
+mod script;
+mod simple;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use script::{Scope, Script, Step};
+
+use crate::support::message::Frame;
+use crate::support::{Fixture, Setup, Wire};
+
+/// Clients that play scripts at the same time.
+const PLAYERS: usize = 4;
+
+fn corpus() -> Vec<Script> {
+    let parts = [
+        simple::scripts(),
+        extended::scripts(),
+        copy::scripts(),
+        pipelines::scripts(),
+    ];
+    parts
+        .into_iter()
+        .flatten()
+        .filter(|s: &Script| std::env::var("WS").map_or(true, |w| s.name.contains(&w)))
+        .collect()
+}
+
+/// What a client gets for a script.
+fn play(script: &Script, port: u16, database: &str) -> Vec<Frame> {
+    let mut wire = Wire::login(port, database, "app");
+    let mut frames = Vec::new();
+    for step in &script.steps {
+        match step {
+            Step::Send(bytes) => wire.send(bytes),
+            Step::SendInPieces(bytes, size) => bytes.chunks(*size).for_each(|part| wire.send(part)),
+            Step::Ready(count) => frames.extend(wire.until_ready(*count)),
+            Step::Tag(tag) => frames.extend(wire.until_tag(*tag)),
+            Step::Closed => frames.extend(wire.until_closed()),
+        }
+    }
+    frames
+}
+
+/// A frame without what two sessions never have in common.
+fn comparable(mut frame: Frame) -> Frame {
+    if frame.tag == b'A' {
+        // NotificationResponse: the process that notified.
+        frame.body[..4].fill(0);
+    }
+    if frame.tag == b'T' {
+        clear_new_tables(&mut frame.body);
+    }
+    frame
+}
+
+/// `RowDescription` names the table of each column by its number. Numbers of the template's tables
+/// are the same in all databases; those of tables that a script makes are not.
+fn clear_new_tables(body: &mut [u8]) {
+    let template_end = *TEMPLATE_END.get_or_init(|| {
+        let mut server = Fixture::get().superuser("direct");
+        let sql = "select max(oid::int8) from pg_class where relname in ('secrets', 'counters')";
+        server.value(sql).parse().unwrap()
+    });
+    let mut at = 2;
+    while let Some(end) = body[at..].iter().position(|byte| *byte == 0) {
+        let number = &mut body[at + end + 1..at + end + 5];
+        if u32::from_be_bytes(number.try_into().unwrap()) > template_end {
+            number.fill(0);
+        }
+        at += end + 19;
+    }
+}
+
+static TEMPLATE_END: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
+
+/// The first difference, in words; `None` where there is none.
+fn difference(script: &Script, port: u16, database: &str) -> Option<String> {
+    let expected = play(script, Fixture::get().port(), "direct");
+    let got = play(script, port, database);
+    let comparable = |frames: Vec<Frame>| frames.into_iter().map(comparable).collect::<Vec<_>>();
+    let (expected, got) = (comparable(expected), comparable(got));
+    let frames = expected.len().max(got.len());
+    let at = (0..frames).find(|at| expected.get(*at) != got.get(*at))?;
+    let name = &script.name;
+    let before = &expected[at.saturating_sub(2)..at];
+    Some(format!(
+        "{name}: frame {at} differs after {before:?}\n    direct {:?}\n    pgweir {:?}",
+        expected.get(at),
+        got.get(at)
+    ))
+}
+
+/// Plays all scripts of a scope with several clients at a time, and reports all differences.
+fn compare_all(scripts: &[Script], port: u16, database: &str) {
+    assert!(!scripts.is_empty());
+    let next = AtomicUsize::new(0);
+    let player = || {
+        let mine = std::iter::from_fn(|| scripts.get(next.fetch_add(1, Ordering::Relaxed)));
+        mine.filter_map(|script| difference_or_panic(script, port, database))
+            .collect::<Vec<_>>()
+    };
+    let found: Vec<_> = std::thread::scope(|scope| {
+        let players: Vec<_> = (0..PLAYERS).map(|_| scope.spawn(player)).collect();
+        players
+            .into_iter()
+            .flat_map(|player| player.join().unwrap())
+            .collect()
+    });
+    assert!(
+        found.is_empty(),
+        "{} of {} scripts:\n{}",
+        found.len(),
+        scripts.len(),
+        found.join("\n")
+    );
+}
+
+/// A script that goes wrong altogether (no answer, a broken frame) is a difference like others.
+fn difference_or_panic(script: &Script, port: u16, database: &str) -> Option<String> {
+    let outcome = std::panic::catch_unwind(|| difference(script, port, database));
+    outcome.unwrap_or_else(|panic| {
+        let words = panic.downcast_ref::<String>().cloned();
+        let words = words.unwrap_or_else(|| "panicked".to_owned());
+        Some(format!("{}: {words}", script.name))
+    })
+}
+
+#[test]
+fn a_transaction_pool_gives_the_same_bytes_as_the_server() {
+    let weir = Setup::new()
+        .database("transaction", "pool_size=3")
+        .set("server_round_robin", 1)
+        .start();
+    let mut scripts = corpus();
+    scripts.retain(|script| script.scope == Scope::Everywhere);
+    compare_all(&scripts, weir.port(), "transaction");
+}
+
+#[test]
+fn a_session_pool_gives_the_same_bytes_as_the_server() {
+    let weir = Setup::new()
+        .database("session", "pool_mode=session pool_size=6")
+        .start();
+    compare_all(&corpus(), weir.port(), "session");
+}
+
+#[test]
+fn a_transaction_pool_without_prepared_statements_passes_unnamed_ones() {
+    let weir = Setup::new()
+        .database("transaction", "pool_size=3")
+        .set("server_round_robin", 1)
+        .set("max_prepared_statements", 0)
+        .start();
+    let mut scripts = corpus();
+    scripts.retain(|script| script.scope == Scope::Everywhere && script.is_unnamed());
+    compare_all(&scripts, weir.port(), "transaction");
+}
+
+#[test]
+fn a_tiny_statement_limit_changes_nothing_but_the_speed() {
+    let weir = Setup::new()
+        .database("transaction", "pool_size=2")
+        .set("server_round_robin", 1)
+        .set("max_prepared_statements", 1)
+        .start();
+    let mut scripts = corpus();
+    scripts.retain(|script| script.scope == Scope::Everywhere && !script.is_unnamed());
+    compare_all(&scripts, weir.port(), "transaction");
+}
+
+#[test]
+fn a_client_is_told_the_servers_parameters() {
+    let weir = Setup::new().start();
+    let direct = Wire::login(Fixture::get().port(), "it", "app");
+    let pooled = weir.app();
+    for (name, value) in &direct.parameters {
+        assert_eq!(pooled.parameters.get(name), Some(value), "{name}");
+    }
+    let more = pooled.parameters.keys();
+    let more: Vec<_> = more
+        .filter(|name| !direct.parameters.contains_key(*name))
+        .collect();
+    let allowed = [
+        "pgbouncer.max_prepared_statements",
+        "pgbouncer.pool_mode",
+        "pgbouncer.version",
+        "pgweir.version",
+    ];
+    assert!(
+        more.iter().all(|name| allowed.contains(&name.as_str())),
+        "{more:?}"
+    );
+    assert!(more.len() >= 3, "{more:?}");
+}

@@ -1,0 +1,8 @@
+//! Many clients over few server connections.
+
+mod cancel;
+mod departures;
+mod limits;
+mod logins;
+mod sharing;
+mod transport;
