@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
 use crate::auth::scram::{KeyCache, ProcessKey};
-use crate::config::Config;
+use crate::config::{Config, Registration};
 use crate::ids::ConnId;
 use crate::net::{ClientTls, ServerTls};
 use crate::pool::handle::PoolHandle;
@@ -20,6 +20,7 @@ use crate::pool::{PoolId, PoolKey, WorkerId};
 use crate::server::conn::ServerConn;
 use crate::server::dns::Dns;
 use crate::server::facts::ServerFacts;
+use crate::telemetry::events;
 use crate::telemetry::stats::StatsBook;
 
 use admission::Admission;
@@ -212,16 +213,22 @@ impl Pooler {
         let of_database = limits::of_database(&config, &resolved);
         let of_pool = limits::of_pool(&config, resolved.spec, user);
         let of_user = limits::of_user(&config, user);
-        self.pools.with(|pools, out| {
+        let (pool, is_new) = self.pools.with(|pools, out| {
             let key = PoolKey {
                 database: Arc::clone(database),
                 user: Arc::clone(user),
             };
             if let Some(known) = pools.find_pool(&key) {
-                return Some(known);
+                return (Some(known), false);
             }
+            let is_new = pools.find_database(database).is_none();
             let id = pools.add_database(database, of_database, now, out);
-            pools.add_pool((id, user), (of_pool, of_user), now, out)
-        })
+            let pool = pools.add_pool((id, user), (of_pool, of_user), now, out);
+            (pool, is_new)
+        });
+        if is_new && resolved.registration == Registration::Auto {
+            events::auto_database_registered(database);
+        }
+        pool
     }
 }
