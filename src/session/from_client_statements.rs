@@ -83,14 +83,12 @@ impl Pump<'_> {
         if self.is_unsettled() {
             return Ok(Next::Stop(FromClient::Wait));
         }
-        let statement = self.client.registry.intern(view.rest);
-        match self.client.statements.find(view.name).cloned() {
-            Some(existing) => Ok(self.parse_duplicate(header, &existing, &statement, limit)),
-            None => {
-                let name = view.name.into();
-                self.parse_named(header, Binding { name, statement }, limit)
-            }
-        }
+        let Some(existing) = self.client.statements.find(view.name).cloned() else {
+            let statement = self.client.registry.intern(view.rest);
+            let name = view.name.into();
+            return self.parse_named(header, Binding { name, statement }, limit);
+        };
+        Ok(self.parse_duplicate(header, &existing, limit))
     }
 
     fn parse_raw(&mut self, header: Header) -> Next {
@@ -162,43 +160,35 @@ impl Pump<'_> {
     /// A second `Parse` under a name in use: the server must have the first, and then refuses. Where
     /// it did not refuse, it would hold another text under our name, so nothing is left to chance:
     /// everything before it must have been answered.
-    fn parse_duplicate(
-        &mut self,
-        header: Header,
-        existing: &Arc<Binding>,
-        wanted: &Statement,
-        limit: usize,
-    ) -> Next {
+    fn parse_duplicate(&mut self, header: Header, existing: &Arc<Binding>, limit: usize) -> Next {
         let Some(server) = self.server.as_mut() else {
             return Next::Stop(FromClient::NeedServer);
         };
         if !server.owed().is_empty() && !server.is_copy_in() {
-            let flush = server.settling == Settling::No;
-            server.settling = Settling::Flushed;
+            let before = std::mem::replace(&mut server.settling, Settling::Flushed);
             self.flush_run();
-            if flush {
+            if before == Settling::No {
                 self.bytes.to_server.put_slice(frontend::FLUSH);
             }
             return Next::Stop(FromClient::Wait);
         }
         self.client.tally.client_parses += 1;
-        self.take_frame(header);
         self.ensure(&existing.statement, limit);
-        if let Some(server) = self.server.as_mut() {
+        self.flush_run();
+        let frame = self.bytes.input.split_to(header.total);
+        if let Some(server) = self.server.as_mut()
+            && let Ok(wanted) = frontend::parse(frame.split_at(HEADER_LEN).1)
+        {
             server.sent_extended(Expect::Parse(ParseFor::Duplicate(Arc::clone(existing))));
             let ours = existing.statement.name();
-            frontend::put_parse(self.bytes.to_server, ours, wanted.rest());
+            frontend::put_parse(self.bytes.to_server, ours, wanted.rest);
         }
         Next::Frame
     }
 
     pub(super) fn bind(&mut self, header: Header) -> Result<Next, ClientError> {
-        if self.server.is_none() {
-            return Ok(Next::Stop(FromClient::NeedServer));
-        }
         let Tracking::On { limit } = self.client.tracking else {
-            self.client.tally.binds += 1;
-            return Ok(self.extended(header, Expect::Bind(Said::AsItIs)));
+            return Ok(self.bind_raw(header));
         };
         let available = header.total.min(self.rest().len());
         let Some(body) = self.rest().get(HEADER_LEN..available) else {
@@ -207,6 +197,11 @@ impl Pump<'_> {
         let Ok(head) = frontend::bind_head(body) else {
             return wait_for_more(header, available, "Bind");
         };
+        // Not before its names have come: a server would have nothing to do with half of them, go
+        // back, and be asked for again at once.
+        if self.server.is_none() {
+            return Ok(Next::Stop(FromClient::NeedServer));
+        }
         let length = head.length;
         let name = head.statement;
         if name.is_empty() {
@@ -216,10 +211,7 @@ impl Pump<'_> {
             return Ok(Next::Stop(FromClient::Wait));
         }
         match self.meant(name) {
-            Meant::AsItIs => {
-                self.client.tally.binds += 1;
-                return Ok(self.extended(header, Expect::Bind(Said::AsItIs)));
-            }
+            Meant::AsItIs => return Ok(self.bind_raw(header)),
             Meant::Ours(binding) => {
                 self.ensure(&binding.statement, limit);
                 self.put_renamed_bind(header, length, Said::Ours(binding));
@@ -235,8 +227,15 @@ impl Pump<'_> {
             return wait;
         }
         self.client.unnamed = None;
-        self.client.tally.binds += 1;
-        self.extended(header, Expect::Bind(Said::AsItIs))
+        self.bind_raw(header)
+    }
+
+    fn bind_raw(&mut self, header: Header) -> Next {
+        let next = self.extended(header, Expect::Bind(Said::AsItIs));
+        if matches!(next, Next::Frame) {
+            self.client.tally.binds += 1;
+        }
+        next
     }
 
     /// Before the unnamed statement is used: the server may have that of another client.

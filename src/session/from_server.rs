@@ -97,7 +97,7 @@ impl Pump<'_> {
                 break;
             }
             self.server.body = match self.frame(header)? {
-                Some(Deliver::ToClient) => Body::Forward(self.with_alike(header)),
+                Some(Deliver::ToClient) => Body::Forward(header.total),
                 Some(Deliver::Nowhere) => Body::Drop(header.total),
                 None => Body::None, // taken already
             };
@@ -150,7 +150,6 @@ impl Pump<'_> {
         }
     }
 
-<<<<<<< HEAD
     /// Rows and copy data that are wholly there, by far the most frequent frames: one look each.
     fn pass_rows(&mut self) {
         if !self.server.expects_rows() {
@@ -166,9 +165,6 @@ impl Pump<'_> {
     }
 
     /// Frames whose body must be read. All are small, or not looked into.
-=======
-    /// Frames whose body must be read. All are small, or not looked into, or refused by their length.
->>>>>>> main
     fn must_be_whole(&self, header: Header) -> bool {
         match header.tag {
             b'Z' | b'S' | b'E' => header.total <= LOOK_INTO_MAX,
@@ -198,22 +194,6 @@ impl Pump<'_> {
             })),
             tag => self.server.received(tag).map(Some),
         }
-    }
-
-    /// Bytes of this frame and, if it is a row or copy data, of those of its kind right behind it:
-    /// from one to the next nothing changes.
-    fn with_alike(&self, header: Header) -> usize {
-        let mut end = header.total;
-        if !matches!(header.tag, b'D' | b'd') {
-            return end;
-        }
-        while let Some(rest) = self.rest().get(end..)
-            && let Ok(Some(next)) = peek_header(rest, MAX_FRAME)
-            && next.tag == header.tag
-        {
-            end += next.total;
-        }
-        end
     }
 
     fn ready(&mut self, header: Header) -> Result<Option<Deliver>, OutOfSync> {

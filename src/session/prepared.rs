@@ -9,12 +9,8 @@
 use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-<<<<<<< HEAD
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{AtomicBool, Ordering};
-=======
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
->>>>>>> main
 use std::sync::{Arc, Mutex, Weak};
 
 use bytes::Bytes;
@@ -221,18 +217,6 @@ impl ClientStatements {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-<<<<<<< HEAD
-=======
-
-    /// The client's name of the statement that servers know as `ours`; of several always the same.
-    pub fn name_of(&self, ours: &[u8]) -> Option<&[u8]> {
-        let map = self.by_name.as_ref()?;
-        map.iter()
-            .filter(|(_, statement)| statement.name() == ours)
-            .map(|(name, _)| &**name)
-            .min()
-    }
->>>>>>> main
 }
 
 /// Whether a client may hold one more statement.
