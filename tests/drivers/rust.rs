@@ -37,7 +37,7 @@ async fn check<F: Future<Output = ()>>(name: &str, check: F) {
 }
 
 fn run(mode: Mode) {
-    let stage = Stage::start(mode, "");
+    let stage = Stage::start(mode);
     let url = stage.url();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
