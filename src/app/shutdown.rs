@@ -4,13 +4,18 @@
 //! listeners when [`Stage`] leaves `Serving`, the main loop ends when [`Shutdown::finished`] does.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use crate::pool::Scope;
 use crate::pooler::Pooler;
 use crate::process::{Activity, ShutdownState, Signal, Stop, Verdict};
 use crate::telemetry::events::{self, Dropped};
+
+/// Time for last words: the answer to the console that asked, the errors that clients are sent.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// How far the process is. A later one never goes back to an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -136,16 +141,18 @@ impl Shutdown {
     }
 }
 
-/// Waits for what a stage waits for.
+/// Waits for what a stage waits for. Consoles hold nothing up: a monitor may stay connected for ever.
 async fn reached(stage: Stage, pooler: &Pooler) -> Option<Dropped> {
     match stage {
         Stage::Serving => std::future::pending().await,
         Stage::WaitForClients => {
             pooler.admission.emptied().await;
+            sleep(LAST_WORDS).await;
             Some(Dropped::Clients)
         }
         Stage::WaitForServers => {
             pooler.pools.drained(Scope::All).await;
+            sleep(LAST_WORDS).await;
             Some(Dropped::Servers)
         }
         Stage::Exit => None,

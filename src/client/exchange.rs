@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::timing::{Activity, Timing};
 use crate::protocol::TransactionStatus;
 
-use crate::net::buffers::Size;
+use crate::net::buffers::{LARGE, Size};
 use crate::net::flow::{Fill, Progress, Side, fill, flush, release};
 use crate::session::client_state::{ClientError, ClientState};
 use crate::session::from_client::{ClientBytes, FromClient, from_client};
@@ -59,6 +59,17 @@ pub enum Hold {
     Transaction,
     /// The same, and a transaction block is refused.
     Statement,
+}
+
+/// What has become of the client's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Passed {
+    /// Some have been dealt with.
+    Something,
+    /// More are needed.
+    Nothing,
+    /// They wait for the server's replies; more would only pile up.
+    Waits,
 }
 
 /// A client and its server for the time of one lease.
@@ -171,12 +182,11 @@ where
 
     fn client_to_server(&mut self, cx: &mut Context<'_>) -> Result<Progress, Stop> {
         let mut progress = flush(&mut self.server_side, cx).map_err(Stop::ServerBroken)?;
-        if !self.server_side.output.is_empty() || self.server.is_in_setup() {
+        if !self.server_side.output.is_empty() || self.client_lags() {
             return Ok(progress);
         }
-        if self.pass_on_input()? == Progress::Made {
-            progress = Progress::Made;
-        } else {
+        let mut passed = self.pass_on_input()?;
+        if passed == Passed::Nothing {
             match fill(&mut self.client_side, Size::Small, cx) {
                 Fill::Pending => return Ok(progress),
                 Fill::Closed => return Err(Stop::ClientGone(Gone::Closed)),
@@ -184,17 +194,25 @@ where
                 Fill::Read(count) => self.received.0 += count,
             }
             progress = Progress::Made;
-            self.pass_on_input()?;
+            passed = self.pass_on_input()?;
+        }
+        if passed == Passed::Something {
+            progress = Progress::Made;
         }
         flush(&mut self.server_side, cx).map_err(Stop::ServerBroken)?;
         Ok(progress)
     }
 
+    /// A client that does not read our replies is not read from: they would fill the memory.
+    fn client_lags(&self) -> bool {
+        self.client_side.output.bytes.len() > LARGE
+    }
+
     /// Deals with what the client has sent already.
-    fn pass_on_input(&mut self) -> Result<Progress, Stop> {
+    fn pass_on_input(&mut self) -> Result<Passed, Stop> {
         let before = self.client_side.input.len();
         if before == 0 {
-            return Ok(Progress::None);
+            return Ok(Passed::Nothing);
         }
         let bytes = ClientBytes {
             input: self.client_side.input,
@@ -206,8 +224,9 @@ where
         release(self.client_side.input);
         match outcome {
             Ok(FromClient::Terminated) => Err(Stop::ClientGone(Gone::Terminated)),
-            Ok(FromClient::Drained | FromClient::NeedServer) if changed => Ok(Progress::Made),
-            Ok(FromClient::Drained | FromClient::NeedServer) => Ok(Progress::None),
+            Ok(_) if changed => Ok(Passed::Something),
+            Ok(FromClient::Wait) => Ok(Passed::Waits),
+            Ok(FromClient::Drained | FromClient::NeedServer) => Ok(Passed::Nothing),
             Err(fault) => Err(Stop::ClientFault(fault)),
         }
     }

@@ -145,7 +145,7 @@ impl Client {
             let needs_server = match outcome {
                 Ok(FromClient::Terminated) => return Poll::Ready(Err(Goodbye::Terminated)),
                 Ok(FromClient::NeedServer) => true,
-                Ok(FromClient::Drained) => false,
+                Ok(FromClient::Drained | FromClient::Wait) => false,
                 Err(fault) => return Poll::Ready(Err(Fault::from(fault).into())),
             };
             let mut side = Side {

@@ -122,6 +122,7 @@ impl Client {
     }
 
     async fn converse(&mut self, lease: &mut Lease<Server>, began: StdInstant) -> End {
+        let (pools, slot) = (&self.pooler.pools, lease.slot());
         let server: &mut crate::server::conn::ServerConn = lease;
         // Where it is `Setup`, the exchange holds the client's data back until it is over.
         link(&mut self.state, &mut server.state, &mut server.output.bytes);
@@ -147,12 +148,19 @@ impl Client {
             timing: Timing::new(began),
         };
         let mut timer = None;
+        let mut unwanted = false;
         let ended = poll_fn(|cx| {
             if let Some(leave) = self.facts.control.pending() {
                 return Poll::Ready(Err(Fault::from(leave)));
             }
             if let Poll::Ready(stop) = exchange.poll(cx) {
                 return Poll::Ready(Ok(stop));
+            }
+            if self.facts.control.take_nudge() {
+                unwanted = pools.with(|pools, _| pools.is_close_needed(slot));
+            }
+            if unwanted && exchange.server.is_at_rest() {
+                return Poll::Ready(Err(Fault::ConfigurationChanged));
             }
             let deadline = exchange.timing.deadline(&self.terms.timeouts);
             match poll_deadline(&mut timer, deadline, cx) {

@@ -12,7 +12,9 @@ use super::life::Client;
 use super::terms::Terms;
 use crate::net::Peer;
 use crate::net::flow::Outbox;
-use crate::pool::{Membership, PoolId, PoolKey, Request, Verdict, WaiterKind, Waiting, WorkerId};
+use crate::pool::{
+    Membership, PoolId, PoolKey, Request, Verdict, WaiterKind, Waiting, Why, WorkerId,
+};
 use crate::pooler::admission::Place;
 use crate::pooler::cancel_keys::KeyHolder;
 use crate::pooler::client_facts::{ClientCard, ClientFacts, Phase};
@@ -160,16 +162,23 @@ async fn first_welcome(
         deadline: terms.wait.map(|limit| (now + limit).into_std()),
     };
     let mut mailbox = pooler.pools.mailbox();
-    let mut acquire = mailbox.acquire(pool, &request, now.into_std());
     loop {
-        match acquire.next().await? {
-            Waiting::Lease(lease) => {
-                let now = Instant::now().into_std();
-                lease.finish(Verdict::Untouched, now);
-                return room.welcome().ok_or(Fault::ServerCrashed);
+        let asked = Instant::now().into_std();
+        let mut acquire = mailbox.acquire(pool, &request, asked);
+        let lease = loop {
+            match acquire.next().await? {
+                Waiting::Lease(lease) => break lease,
+                Waiting::Notice => {}
             }
-            Waiting::Notice => {}
+        };
+        drop(acquire);
+        let now = Instant::now().into_std();
+        if let Some(welcome) = room.welcome() {
+            lease.finish(Verdict::Untouched, now);
+            return Ok(welcome);
         }
+        // RECONNECT has just made the greeting void, so the next connection must bring a new one.
+        lease.finish(Verdict::Discard(Why::CloseNeeded), now);
     }
 }
 

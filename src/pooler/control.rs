@@ -4,7 +4,7 @@
 //! order stands, later ones are ignored.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::Waker;
 
 /// Why a client must leave. `Display` is the text of its error.
@@ -27,6 +27,7 @@ const LEAVES: [Leave; 3] = [Leave::Killed, Leave::DatabaseRemoved, Leave::Shutdo
 #[derive(Debug, Default)]
 pub struct Control {
     order: AtomicU8, // 0: none, else 1 + index in LEAVES
+    nudged: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
 
@@ -51,6 +52,26 @@ impl Control {
                 waker.wake();
             }
         }
+    }
+
+    fn wake(&self) {
+        let waker = self
+            .waker
+            .lock()
+            .expect("nothing panics under this lock")
+            .clone();
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    /// Has the client look whether its server connection is still wanted (`server_fast_close`).
+    pub fn nudge(&self) {
+        self.nudged.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Whether it has been nudged since this was asked last.
+    pub fn take_nudge(&self) -> bool {
+        self.nudged.load(Ordering::Acquire) && self.nudged.swap(false, Ordering::AcqRel)
     }
 
     /// The order, if there is one.

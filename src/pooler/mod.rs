@@ -12,14 +12,15 @@ use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
 use crate::auth::scram::{KeyCache, ProcessKey};
-use crate::config::Config;
+use crate::config::{Config, Registration};
 use crate::ids::ConnId;
 use crate::net::{ClientTls, ServerTls};
 use crate::pool::handle::PoolHandle;
-use crate::pool::{PoolId, PoolKey, WorkerId};
+use crate::pool::{DatabaseId, PoolId, PoolKey, WorkerId};
 use crate::server::conn::ServerConn;
 use crate::server::dns::Dns;
 use crate::server::facts::ServerFacts;
+use crate::telemetry::events;
 use crate::telemetry::stats::StatsBook;
 
 use admission::Admission;
@@ -207,21 +208,37 @@ impl Pooler {
     /// The pool of a database entry and a server user, made where it is missing. `None` where there
     /// is no such database.
     pub fn pool(&self, database: &Arc<str>, user: &Arc<str>, now: Instant) -> Option<PoolId> {
+        let key = PoolKey {
+            database: Arc::clone(database),
+            user: Arc::clone(user),
+        };
+        if let Some(known) = self.pools.with(|pools, _| pools.find_pool(&key)) {
+            return Some(known);
+        }
         let config = self.config();
-        let resolved = config.database(database)?;
-        let of_database = limits::of_database(&config, &resolved);
-        let of_pool = limits::of_pool(&config, resolved.spec, user);
+        let of_pool = limits::of_pool(&config, config.database(database)?.spec, user);
         let of_user = limits::of_user(&config, user);
-        self.pools.with(|pools, out| {
-            let key = PoolKey {
-                database: Arc::clone(database),
-                user: Arc::clone(user),
-            };
-            if let Some(known) = pools.find_pool(&key) {
-                return Some(known);
-            }
-            let id = pools.add_database(database, of_database, now, out);
-            pools.add_pool((id, user), (of_pool, of_user), now, out)
-        })
+        let id = self.database(database, now)?;
+        self.pools
+            .with(|pools, out| pools.add_pool((id, user), (of_pool, of_user), now, out))
+    }
+
+    /// A database that has been used or named before, or else an entry, which is made known to the
+    /// pools. `None` where there is no such database.
+    pub fn database(&self, name: &Arc<str>, now: Instant) -> Option<DatabaseId> {
+        if let Some(known) = self.pools.with(|pools, _| pools.find_database(name)) {
+            return Some(known);
+        }
+        let config = self.config();
+        let database = config.database(name)?;
+        match database.registration {
+            Registration::Auto => events::auto_database_registered(name),
+            Registration::Named => {}
+        }
+        let limits = limits::of_database(&config, &database);
+        Some(
+            self.pools
+                .with(|pools, out| pools.add_database(name, limits, now, out)),
+        )
     }
 }

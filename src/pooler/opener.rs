@@ -44,6 +44,8 @@ impl Opener<Server> for PoolerOpener {
             return;
         };
         match removed {
+            // The same database and user may have a new pool already, which keeps what is here.
+            Removed::Pool(key) if pooler.pools.with(|p, _| p.find_pool(&key).is_some()) => {}
             Removed::Pool(key) => {
                 pooler.rooms.remove(&key);
                 pooler.stats.forget(&key.database, &key.user);

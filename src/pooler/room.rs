@@ -1,6 +1,7 @@
 //! What the clients of one pool share besides its connections.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use crate::pool::PoolKey;
@@ -41,11 +42,11 @@ pub struct Room {
 }
 
 impl Room {
-    /// A pool that has seen no server yet.
-    pub fn new(key: PoolKey, stats: Arc<PoolStats>) -> Self {
+    /// A pool that has seen no server yet. Its statements are numbered by `numbers`.
+    fn new(key: PoolKey, stats: Arc<PoolStats>, numbers: &Arc<AtomicU64>) -> Self {
         Self {
             key,
-            statements: Arc::default(),
+            statements: Arc::new(Registry::numbered(Arc::clone(numbers))),
             stats,
             welcome: Mutex::default(),
             turn: Mutex::default(),
@@ -78,16 +79,20 @@ impl Room {
 }
 
 /// All rooms.
+///
+/// Statements have numbers of their own in the whole process: a pool may be made again under its old
+/// key while clients still sit in the old room, and then servers meet statements of both.
 #[derive(Debug, Default)]
 pub struct Rooms {
     rooms: Mutex<HashMap<PoolKey, Arc<Room>>>,
+    statement_numbers: Arc<AtomicU64>,
 }
 
 impl Rooms {
     /// The room of a pool, made where it is missing.
     pub fn enter(&self, key: &PoolKey, stats: impl FnOnce() -> Arc<PoolStats>) -> Arc<Room> {
         let mut rooms = self.rooms.lock().expect("nothing panics under this lock");
-        let make = || Arc::new(Room::new(key.clone(), stats()));
+        let make = || Arc::new(Room::new(key.clone(), stats(), &self.statement_numbers));
         Arc::clone(rooms.entry(key.clone()).or_insert_with(make))
     }
 
@@ -112,5 +117,24 @@ impl Rooms {
     pub fn all(&self) -> Vec<Arc<Room>> {
         let rooms = self.rooms.lock().expect("nothing panics under this lock");
         rooms.values().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_room_made_again_never_gives_a_statement_the_number_of_another() {
+        let rooms = Rooms::default();
+        let key = PoolKey::new("a", "u");
+        let stats = || Arc::new(PoolStats::new(1));
+        let old = rooms.enter(&key, stats);
+        let before = old.statements.intern(b"one");
+        rooms.remove(&key);
+        let new = rooms.enter(&key, stats);
+        let after = new.statements.intern(b"two");
+        assert_ne!(before.id(), after.id());
+        assert_ne!(before.name(), after.name());
     }
 }

@@ -9,7 +9,7 @@ use nix::unistd::{Gid, User, getegid, geteuid, setgid, setgroups, setuid};
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
     /// Neither `user` nor `-u` names somebody else.
-    #[error("pgweir should not run as root")]
+    #[error("pgweir should not run as root: name another user with -u or the setting user")]
     Root,
     /// No such user.
     #[error("could not find user '{0}' to switch to")]

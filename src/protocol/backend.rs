@@ -46,21 +46,44 @@ pub fn problem(body: &[u8]) -> Result<Problem<'_>, ReadError> {
     }
 }
 
-/// Appends the error frame with `from` replaced by `to` in its message text, or says that there is
-/// nothing to replace.
-pub fn put_error_with_name(out: &mut BytesMut, tag: u8, body: &[u8], from: &[u8], to: &[u8]) {
-    let mut patched = BytesMut::with_capacity(body.len() + to.len());
-    let mut rest = body;
-    while let Some(at) = memmem::find(rest, from) {
-        let (head, tail) = rest.split_at(at);
-        patched.put_slice(head);
-        patched.put_slice(to);
-        rest = tail.split_at(from.len()).1;
-    }
-    patched.put_slice(rest);
+/// Appends the error frame with the word `from` replaced by `to` in its primary message. False, and
+/// nothing appended, where the message does not have that word.
+pub fn put_error_with_name(
+    out: &mut BytesMut,
+    tag: u8,
+    body: &[u8],
+    from: &[u8],
+    to: &[u8],
+) -> Renamed {
+    let Some(at) = problem(body).ok().and_then(|problem| {
+        let message = problem.message;
+        let at = memmem::find_iter(message, from).find(|at| {
+            let next = message.get(at + from.len());
+            !next.is_some_and(u8::is_ascii_alphanumeric) // `x_1` is not part of `x_12`
+        })?;
+        // Both slices are of one body, so this is the place of the message in it.
+        Some(message.as_ptr().addr() - body.as_ptr().addr() + at)
+    }) else {
+        return Renamed::No;
+    };
+    let (head, tail) = body.split_at(at);
+    let tail = tail.split_at(from.len()).1;
+    let length = head.len() + to.len() + tail.len() + 4;
     out.put_u8(tag);
-    out.put_u32(u32::try_from(patched.len() + 4).expect("an error frame is far below the limit"));
-    out.put_slice(&patched);
+    out.put_u32(u32::try_from(length).expect("an error frame is far below the limit"));
+    for part in [head, to, tail] {
+        out.put_slice(part);
+    }
+    Renamed::Yes
+}
+
+/// Whether an error named the word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renamed {
+    /// The changed frame has been appended.
+    Yes,
+    /// There was nothing to change.
+    No,
 }
 
 #[cfg(test)]
@@ -81,14 +104,14 @@ mod tests {
     #[test]
     fn the_name_in_an_error_is_replaced_and_the_length_follows() {
         let mut out = BytesMut::new();
-        put_error_with_name(
-            &mut out,
-            b'E',
-            b"Mno \"AA\" here\0\0",
-            b"\"AA\"",
-            b"\"longer\"",
-        );
-        assert_eq!(&out[5..], b"Mno \"longer\" here\0\0");
-        assert_eq!(u32::from_be_bytes(out[1..5].try_into().unwrap()), 4 + 19);
+        let body = b"HAA_1\0Mno \"AA_12\" but \"AA_1\" here\0\0";
+        let outcome = put_error_with_name(&mut out, b'E', body, b"AA_1", b"longer");
+        assert_eq!(outcome, Renamed::Yes);
+        assert_eq!(&out[5..], b"HAA_1\0Mno \"AA_12\" but \"longer\" here\0\0");
+        let declared = u32::from_be_bytes(out[1..5].try_into().unwrap());
+        assert_eq!(usize::try_from(declared).unwrap(), out.len() - 1);
+        let mut out = BytesMut::new();
+        let outcome = put_error_with_name(&mut out, b'E', b"DAA_1\0Mno\0\0", b"AA_1", b"x");
+        assert_eq!((outcome, out.len()), (Renamed::No, 0));
     }
 }

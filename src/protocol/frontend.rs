@@ -147,6 +147,14 @@ pub fn put_lookup(out: &mut BytesMut, sql: &str, parameter: &str) {
     put_header(out, b'S', 0);
 }
 
+/// `Flush`, which changes nothing but makes the server send what it has to say.
+pub const FLUSH: &[u8] = b"H\0\0\0\x04";
+
+/// Writes `Sync`.
+pub fn put_sync(out: &mut BytesMut) {
+    put_header(out, b'S', 0);
+}
+
 /// Writes `Terminate`.
 pub fn put_terminate(out: &mut BytesMut) {
     put_header(out, b'X', 0);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::owed::{Binding, Expect, Local};
+use super::owed::{Expect, Local, ParseFor};
 use super::params::ParamSet;
 use super::prepared::{ClientStatements, Registry};
 use crate::protocol::FrameError;
@@ -107,6 +107,8 @@ pub struct ClientState {
     /// Counted since last taken.
     pub tally: Tally,
     pub(super) registry: Arc<Registry>,
+    /// The unnamed statement as long as it waits for its first `Bind`: what its `Parse` said.
+    pub(super) unnamed: Option<Box<[u8]>>,
     pub(super) tracking: Tracking,
     pub(super) simple_query: SimpleQuery,
     pub(super) body: Body,
@@ -127,6 +129,7 @@ impl ClientState {
             statements: ClientStatements::default(),
             tally: Tally::default(),
             registry,
+            unnamed: None,
             tracking,
             simple_query,
             body: Body::None,
@@ -147,7 +150,6 @@ impl ClientState {
     /// Undoes what the client's map learned from messages that an error has taken with it, which come
     /// newest first.
     pub(super) fn undo(&mut self, dropped: Vec<Expect>) {
-        use super::owed::ParseFor;
         for entry in dropped {
             match entry {
                 Expect::Parse(ParseFor::Client(binding))
@@ -155,19 +157,24 @@ impl ClientState {
                     self.statements.remove(&binding.name);
                 }
                 Expect::Local(Local::CloseComplete(Some(binding))) => {
-                    let Binding { name, statement } = *binding;
                     // There was room for it before.
-                    self.statements.insert(&name, statement);
+                    self.statements.insert(binding);
                 }
                 Expect::Query
                 | Expect::Function
-                | Expect::Parse(ParseFor::Raw | ParseFor::Injected(_) | ParseFor::Duplicate(_))
-                | Expect::Bind
-                | Expect::Describe
+                | Expect::Parse(
+                    ParseFor::Raw
+                    | ParseFor::Injected(_)
+                    | ParseFor::Again
+                    | ParseFor::Duplicate(_),
+                )
+                | Expect::Bind(_)
+                | Expect::Describe(_)
                 | Expect::Execute
                 | Expect::Close(_)
                 | Expect::Sync
                 | Expect::MaybeSync
+                | Expect::ProbeSync
                 | Expect::Probe
                 | Expect::Setup
                 | Expect::CopyEnd

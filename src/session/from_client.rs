@@ -1,24 +1,22 @@
 //! Sans-IO. Moves a client's bytes towards its server: forwards, renames, answers, or asks for a server.
 //!
-//! Runs of frames that need no care go on as they came, in one piece. Not here: which server
-//! (`client`), what comes back (`from_server`).
-
-use std::sync::Arc;
+//! Runs of frames that need no care go on as they came, in one piece. Not here: statements
+//! (`from_client_statements`), which server (`client`), what comes back (`from_server`).
 
 use bytes::{Buf, BytesMut};
 
-use super::client_state::{Body, ClientError, ClientState, MAX_NAME, SimpleQuery, Tracking};
-use super::owed::{Binding, CloseFor, Expect, Local, ParseFor};
-use super::prepared::{MAX_PARSE, MAX_PER_CLIENT, PREFIX, Room, Statement};
-use super::server_state::ServerState;
-use crate::protocol::frontend::{self, Target};
-use crate::protocol::{HEADER_LEN, Header, ReadError, TransactionStatus, peek_header, reply};
+use super::client_state::{Body, ClientError, ClientState, SimpleQuery};
+use super::owed::{Expect, Local};
+use super::server_state::{ServerState, Upstream};
+use crate::protocol::{HEADER_LEN, Header, TransactionStatus, peek_header, reply};
 
 /// What the client's bytes have led to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FromClient {
     /// Everything that could be done is done; more bytes are needed.
     Drained,
+    /// The next frame must wait for replies to what was sent before it; it is still in the input.
+    Wait,
     /// The next frame needs a server; it is still in the input.
     NeedServer,
     /// The client said goodbye.
@@ -50,32 +48,27 @@ pub fn from_client(
     };
     let outcome = pump.work();
     pump.flush_run();
+    let upstream = match pump.client.is_mid_forward() {
+        true => Upstream::Partial,
+        false => Upstream::Whole,
+    };
+    if let Some(server) = pump.server {
+        server.upstream = upstream;
+    }
     outcome
 }
 
 /// What to do after one frame.
-enum Next {
+pub(super) enum Next {
     Frame,
     Stop(FromClient),
 }
 
-/// What a client's name of a statement stands for.
-enum Meant {
-    /// The unnamed statement, or one that we know nothing of: the server's own answer, or error.
-    AsItIs,
-    /// One that the client prepared: the server knows it under our name.
-    Ours(Arc<Statement>),
-    /// Nothing, but it looks like one of our names: it must not reach another client's statement.
-    Guessed,
-}
-
-/// A name of ours that no statement ever has: they are numbered from one.
-const NOBODY: &str = "PGWEIR_0";
-
-struct Pump<'a> {
-    client: &'a mut ClientState,
-    server: Option<&'a mut ServerState>,
-    bytes: ClientBytes<'a>,
+/// One call's work.
+pub(super) struct Pump<'a> {
+    pub(super) client: &'a mut ClientState,
+    pub(super) server: Option<&'a mut ServerState>,
+    pub(super) bytes: ClientBytes<'a>,
     /// Bytes at the start of the input that go on as they are.
     run: usize,
 }
@@ -89,14 +82,22 @@ impl Pump<'_> {
             let Some(header) = peek_header(self.rest(), self.client.frame_max)? else {
                 return Ok(FromClient::Drained);
             };
+            if self.must_wait(header) {
+                return Ok(FromClient::Wait);
+            }
             if let Next::Stop(outcome) = self.frame(header)? {
                 return Ok(outcome);
             }
         }
     }
 
+    /// A goodbye never waits.
+    fn must_wait(&self, header: Header) -> bool {
+        header.tag != b'X' && self.server.as_ref().is_some_and(|s| s.holds_client())
+    }
+
     /// The input behind the run.
-    fn rest(&self) -> &[u8] {
+    pub(super) fn rest(&self) -> &[u8] {
         self.bytes.input.split_at(self.run).1
     }
 
@@ -122,7 +123,7 @@ impl Pump<'_> {
     }
 
     /// Sends the run on. Where it is the whole input and nothing waits before it, no byte is copied.
-    fn flush_run(&mut self) {
+    pub(super) fn flush_run(&mut self) {
         if self.run == 0 {
             return;
         }
@@ -155,7 +156,8 @@ impl Pump<'_> {
             b'F' => return Ok(self.closing(header, Expect::Function)),
             b'P' => return self.parse(header),
             b'B' => return self.bind(header),
-            b'D' | b'C' => return self.target(header),
+            b'D' => return self.describe(header),
+            b'C' => return self.close(header),
             b'E' => return Ok(self.extended(header, Expect::Execute)),
             b'H' | b'd' => self.forward_or_drop(header),
             b'c' | b'f' => {
@@ -195,10 +197,14 @@ impl Pump<'_> {
         if self.client.simple_query == SimpleQuery::Disallowed {
             return Err(ClientError::SimpleQueryDisallowed);
         }
-        Ok(self.closing(header, Expect::Query))
+        let next = self.closing(header, Expect::Query);
+        if matches!(next, Next::Frame) {
+            self.client.unnamed = None; // a simple query drops the unnamed statement
+        }
+        Ok(next)
     }
 
-    fn extended(&mut self, header: Header, entry: Expect) -> Next {
+    pub(super) fn extended(&mut self, header: Header, entry: Expect) -> Next {
         let Some(server) = self.server.as_mut() else {
             return Next::Stop(FromClient::NeedServer);
         };
@@ -213,330 +219,33 @@ impl Pump<'_> {
                 self.client.body = Body::Drop(header.total);
                 reply::ready_for_query(self.bytes.to_client, TransactionStatus::Idle);
             }
-            // The server ignores it, and nothing will come back.
-            Some(server) if server.is_copy_in() => self.client.body = Body::Drop(header.total),
             Some(server) => {
-                server.sent_closing(Expect::Sync);
+                server.sent_sync();
                 self.forward(header);
             }
         }
     }
 
-    /// The frame's body where all of it is there.
-    fn whole(&self, header: Header) -> Option<&[u8]> {
-        self.rest().get(HEADER_LEN..header.total)
-    }
-
-    /// Whether the frame's first string is empty; `None` while that byte has not come.
-    fn first_string_is_empty(&self, header: Header) -> Option<bool> {
-        let end = header.total.min(self.rest().len());
-        self.rest()
-            .get(HEADER_LEN..end)?
-            .first()
-            .map(|byte| *byte == 0)
-    }
-
-    fn parse(&mut self, header: Header) -> Result<Next, ClientError> {
-        let Some(unnamed) = self.first_string_is_empty(header) else {
-            return wait_for_more(header, HEADER_LEN, "Parse");
-        };
-        let Tracking::On { limit } = self.client.tracking else {
-            return Ok(self.parse_raw(header));
-        };
-        if unnamed {
-            return Ok(self.parse_raw(header));
-        }
-        if header.total > MAX_PARSE {
-            let (bytes, limit) = (header.total, MAX_PARSE);
-            return Err(ClientError::StatementTooLarge { bytes, limit });
-        }
-        let Some(body) = self.whole(header) else {
-            return Ok(Next::Stop(FromClient::Drained));
-        };
-        let broken = |_: ReadError| ClientError::Broken { what: "Parse" };
-        let view = frontend::parse(body).map_err(broken)?;
-        let statement = self.client.registry.intern(view.rest);
-        let name: Box<[u8]> = view.name.into();
-        match self.client.statements.find(&name).cloned() {
-            Some(existing) => Ok(self.parse_duplicate(header, &existing, &statement, name, limit)),
-            None => self.parse_named(header, Binding { name, statement }, limit),
-        }
-    }
-
-    fn parse_raw(&mut self, header: Header) -> Next {
-        let next = self.extended(header, Expect::Parse(ParseFor::Raw));
-        if matches!(next, Next::Frame) {
-            self.client.tally.client_parses += 1;
-            self.client.tally.server_parses += 1;
-        }
-        next
-    }
-
-    fn parse_named(
-        &mut self,
-        header: Header,
-        binding: Binding,
-        limit: usize,
-    ) -> Result<Next, ClientError> {
-        let statement = Arc::clone(&binding.statement);
-        let answer_here = match &self.server {
-            None => statement.is_accepted(),
-            Some(server) => {
-                statement.is_accepted()
-                    && server.prepared.has(statement.id())
-                    && server.status() != TransactionStatus::Failed
-                    && server.owed().ready_pending() == 0
-            }
-        };
-        if self.server.is_none() && !answer_here {
-            return Ok(Next::Stop(FromClient::NeedServer));
-        }
-        let room = self
-            .client
-            .statements
-            .insert(&binding.name, Arc::clone(&statement));
-        if room == Room::Full {
-            return Err(ClientError::TooManyStatements {
-                limit: MAX_PER_CLIENT,
-            });
-        }
-        self.client.tally.client_parses += 1;
-        self.take_frame(header);
-        if answer_here {
-            self.answer(Local::ParseComplete(Box::new(binding)));
-            return Ok(Next::Frame);
-        }
-        self.close_if_held(&statement);
-        self.send_parse(&statement, ParseFor::Client(Box::new(binding)), limit);
-        Ok(Next::Frame)
-    }
-
-    /// A second `Parse` under a name in use: the server must have the first, and then refuses.
-    fn parse_duplicate(
-        &mut self,
-        header: Header,
-        existing: &Arc<Statement>,
-        wanted: &Statement,
-        name: Box<[u8]>,
-        limit: usize,
-    ) -> Next {
-        if self.server.is_none() {
-            return Next::Stop(FromClient::NeedServer);
-        }
-        self.client.tally.client_parses += 1;
-        self.take_frame(header);
-        self.ensure(existing, limit);
-        if let Some(server) = self.server.as_mut() {
-            server.sent_extended(Expect::Parse(ParseFor::Duplicate(name)));
-            frontend::put_parse(self.bytes.to_server, existing.name(), wanted.rest());
-        }
-        Next::Frame
-    }
-
-    fn bind(&mut self, header: Header) -> Result<Next, ClientError> {
-        if self.server.is_none() {
-            return Ok(Next::Stop(FromClient::NeedServer));
-        }
-        let Tracking::On { limit } = self.client.tracking else {
-            self.client.tally.binds += 1;
-            return Ok(self.extended(header, Expect::Bind));
-        };
-        let available = header.total.min(self.rest().len());
-        let Some(body) = self.rest().get(HEADER_LEN..available) else {
-            return Ok(Next::Stop(FromClient::Drained));
-        };
-        let Ok(head) = frontend::bind_head(body) else {
-            return wait_for_more(header, available, "Bind");
-        };
-        let length = head.length;
-        let meant = self.meant(head.statement);
-        self.client.tally.binds += 1;
-        match meant {
-            Meant::AsItIs => return Ok(self.extended(header, Expect::Bind)),
-            Meant::Ours(statement) => {
-                self.ensure(&statement, limit);
-                self.put_renamed_bind(header, length, statement.name());
-            }
-            Meant::Guessed => self.put_renamed_bind(header, length, NOBODY.as_bytes()),
-        }
-        Ok(Next::Frame)
-    }
-
-    fn put_renamed_bind(&mut self, header: Header, head_length: usize, ours: &[u8]) {
-        self.flush_run();
-        let body = self.bytes.input.split_at(HEADER_LEN).1;
-        if let Ok(head) = frontend::bind_head(body) {
-            frontend::put_bind_head(self.bytes.to_server, head, ours, header.body_len());
-        }
-        self.bytes.input.advance(HEADER_LEN + head_length);
-        self.client.body = body_left(header.body_len() - head_length, Body::Forward);
-        if let Some(server) = self.server.as_mut() {
-            server.sent_extended(Expect::Bind);
-        }
-    }
-
-    /// `Describe` and `Close`.
-    fn target(&mut self, header: Header) -> Result<Next, ClientError> {
-        let what = if header.tag == b'D' {
-            "Describe"
-        } else {
-            "Close"
-        };
-        let Some(body) = self.whole(header) else {
-            return wait_for_more(header, self.rest().len(), what);
-        };
-        let view = frontend::named(body).map_err(|_| ClientError::Broken { what })?;
-        let statement = view.filter(|view| view.target == Target::Statement);
-        let name: Box<[u8]> = statement.map_or_else(Box::default, |view| view.name.into());
-        let raw = name.is_empty() || self.client.tracking == Tracking::Off;
-        if header.tag == b'C' {
-            return Ok(if raw {
-                self.close_raw(header)
-            } else {
-                self.close_named(header, name)
-            });
-        }
-        match self.client.tracking {
-            Tracking::On { limit } if !raw => Ok(self.describe_named(header, &name, limit)),
-            Tracking::On { .. } | Tracking::Off => Ok(self.extended(header, Expect::Describe)),
-        }
-    }
-
-    fn describe_named(&mut self, header: Header, name: &[u8], limit: usize) -> Next {
-        if self.server.is_none() {
-            return Next::Stop(FromClient::NeedServer);
-        }
-        let meant = self.meant(name);
-        if matches!(meant, Meant::AsItIs) {
-            return self.extended(header, Expect::Describe);
-        }
-        self.take_frame(header);
-        let ours = match &meant {
-            Meant::Ours(statement) => {
-                self.ensure(statement, limit);
-                statement.name()
-            }
-            Meant::Guessed | Meant::AsItIs => NOBODY.as_bytes(),
-        };
-        if let Some(server) = self.server.as_mut() {
-            server.sent_extended(Expect::Describe);
-            frontend::put_describe_statement(self.bytes.to_server, ours);
-        }
-        Next::Frame
-    }
-
-    /// A portal, the unnamed statement, or any name while tracking is off. Without a server there is
-    /// nothing left to close.
-    fn close_raw(&mut self, header: Header) -> Next {
-        if self.server.is_some() {
-            return self.extended(header, Expect::Close(CloseFor::Raw));
-        }
-        self.take_frame(header);
-        self.answer(Local::CloseComplete(None));
-        Next::Frame
-    }
-
-    /// Servers keep the statement for the other clients; only the name goes.
-    fn close_named(&mut self, header: Header, name: Box<[u8]>) -> Next {
-        let gone = self.client.statements.remove(&name);
-        if gone.is_none() && self.server.is_some() && !name.starts_with(PREFIX.as_bytes()) {
-            return self.extended(header, Expect::Close(CloseFor::Raw)); // made by SQL PREPARE
-        }
-        self.take_frame(header);
-        let binding = gone.map(|statement| Box::new(Binding { name, statement }));
-        self.answer(Local::CloseComplete(binding));
-        Next::Frame
-    }
-
-    /// Which statement a client's name means.
-    fn meant(&self, name: &[u8]) -> Meant {
-        if name.is_empty() {
-            return Meant::AsItIs;
-        }
-        match self.client.statements.find(name) {
-            Some(statement) => Meant::Ours(Arc::clone(statement)),
-            None if name.starts_with(PREFIX.as_bytes()) => Meant::Guessed,
-            None => Meant::AsItIs,
-        }
-    }
-
     /// Takes a whole frame out of the input, after sending on what stands before it.
-    fn take_frame(&mut self, header: Header) {
+    pub(super) fn take_frame(&mut self, header: Header) {
         self.flush_run();
         self.bytes.input.advance(header.total);
     }
 
-    /// Our own reply: at once where nothing is owed before it.
-    fn answer(&mut self, local: Local) {
+    /// Our own reply: at once where nothing is owed before it and no frame is half sent.
+    pub(super) fn answer(&mut self, local: Local) {
         match self.server.as_mut() {
-            Some(server) if !server.owed().is_empty() => {
+            Some(server) if !server.owed().is_empty() || server.body != Body::None => {
                 server.owed_mut().push(Expect::Local(local));
             }
             Some(_) | None => put_local(self.bytes.to_client, &local),
         }
     }
 
-    /// Makes sure that the server has the statement before it is used.
-    fn ensure(&mut self, statement: &Arc<Statement>, limit: usize) {
-        let held = self
-            .server
-            .as_mut()
-            .is_some_and(|s| s.prepared.touch(statement.id()));
-        if !held {
-            self.send_parse(statement, ParseFor::Injected(Arc::clone(statement)), limit);
-        }
+    /// The frame's body where all of it is there.
+    pub(super) fn whole(&self, header: Header) -> Option<&[u8]> {
+        self.rest().get(HEADER_LEN..header.total)
     }
-
-    /// A server that holds the statement must be made to parse it again, so that the reply is its own.
-    fn close_if_held(&mut self, statement: &Arc<Statement>) {
-        if self
-            .server
-            .as_ref()
-            .is_some_and(|s| s.prepared.has(statement.id()))
-        {
-            self.send_close(statement);
-        }
-    }
-
-    fn send_close(&mut self, statement: &Arc<Statement>) {
-        self.flush_run();
-        if let Some(server) = self.server.as_mut() {
-            server.prepared.forget(statement.id());
-            server.sent_extended(Expect::Close(CloseFor::Evicted(Arc::clone(statement))));
-            frontend::put_close_statement(self.bytes.to_server, statement.name());
-        }
-    }
-
-    fn send_parse(&mut self, statement: &Arc<Statement>, whose: ParseFor, limit: usize) {
-        self.flush_run();
-        let Some(server) = self.server.as_mut() else {
-            return;
-        };
-        if let Some(oldest) = server.prepared.add(Arc::clone(statement), limit) {
-            self.send_close(&oldest);
-        }
-        let Some(server) = self.server.as_mut() else {
-            return;
-        };
-        server.sent_extended(Expect::Parse(whose));
-        self.client.tally.server_parses += 1;
-        frontend::put_parse(self.bytes.to_server, statement.name(), statement.rest());
-    }
-}
-
-/// A head that is not complete: either more bytes come, or it is broken, or its names are too long.
-fn wait_for_more(
-    header: Header,
-    available: usize,
-    what: &'static str,
-) -> Result<Next, ClientError> {
-    if header.body_len() == 0 || (available >= header.total && header.total > HEADER_LEN) {
-        return Err(ClientError::Broken { what });
-    }
-    if available > HEADER_LEN + 2 * MAX_NAME {
-        return Err(ClientError::NameTooLong);
-    }
-    Ok(Next::Stop(FromClient::Drained))
 }
 
 /// Writes a reply of ours.

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
 
-use super::client_state::{Body, ClientState, Tracking};
+use super::client_state::{Body, ClientState};
 use super::from_client::{body_left, put_local};
-use super::owed::{Expect, ParseFor};
+use super::from_client_statements::NOBODY;
+use super::owed::{Expect, ParseFor, Said, SyncSent};
 use super::params::{ParamSet, is_settable, setup_sql, with_value};
-use super::prepared::PREFIX;
-use super::server_state::{Deliver, OutOfSync, ServerState};
+use super::server_state::{Deliver, OutOfSync, ServerState, Unnamed};
+use crate::protocol::backend::Renamed;
 use crate::protocol::{
     HEADER_LEN, Header, TransactionStatus, backend, frame::MAX_FRAME, frontend, peek_header, reply,
 };
@@ -31,6 +32,7 @@ pub enum Link {
 
 /// Brings the server's parameters in line with the client's.
 pub fn link(client: &mut ClientState, server: &mut ServerState, to_server: &mut BytesMut) -> Link {
+    server.unnamed = Unnamed::Unknown;
     if Arc::ptr_eq(&client.params, &server.params) {
         return Link::Ready;
     }
@@ -38,14 +40,19 @@ pub fn link(client: &mut ClientState, server: &mut ServerState, to_server: &mut 
         client.params = Arc::clone(&server.params); // equal: the next comparison is a pointer's
         return Link::Ready;
     };
+    server.assume_unreported(&client.params);
     server.sent_closing(Expect::Setup);
     frontend::put_query(to_server, &sql);
     Link::Setup
 }
 
-/// Sends the empty query whose reply shows whether an uncertain `Sync` was answered.
+/// Sends the empty query whose reply shows whether an uncertain `Sync` was answered. A server that
+/// may be ignoring everything gets a `Sync` before it: one `ReadyForQuery` is ours then. The client is
+/// held to its own `Sync` all the same.
 pub fn probe(server: &mut ServerState, to_server: &mut BytesMut) {
-    server.sent_closing(Expect::Probe);
+    if server.sent_probe() == SyncSent::Yes {
+        frontend::put_sync(to_server);
+    }
     frontend::put_query(to_server, "");
 }
 
@@ -80,6 +87,7 @@ impl Pump<'_> {
     fn work(&mut self) -> Result<(), OutOfSync> {
         while self.finish_body() {
             self.answer_locals();
+            self.pass_rows();
             let peeked = peek_header(self.rest(), MAX_FRAME);
             let tag = self.rest().first().copied().unwrap_or_default();
             let Some(header) = peeked.map_err(|_| OutOfSync::Malformed { tag })? else {
@@ -142,7 +150,21 @@ impl Pump<'_> {
         }
     }
 
-    /// Frames whose body must be read. All are small, or not looked into, or refused by their length.
+    /// Rows and copy data that are wholly there, by far the most frequent frames: one look each.
+    fn pass_rows(&mut self) {
+        if !self.server.expects_rows() {
+            return;
+        }
+        while let Some(&[b'D' | b'd', a, b, c, d]) = self.rest().first_chunk::<HEADER_LEN>() {
+            let declared = u32::from_be_bytes([a, b, c, d]);
+            match usize::try_from(declared).map(|length| length.saturating_add(1)) {
+                Ok(total) if total >= HEADER_LEN && total <= self.rest().len() => self.run += total,
+                Ok(_) | Err(_) => return, // not all there, or wrong
+            }
+        }
+    }
+
+    /// Frames whose body must be read. All are small, or not looked into.
     fn must_be_whole(&self, header: Header) -> bool {
         match header.tag {
             b'Z' | b'S' | b'E' => header.total <= LOOK_INTO_MAX,
@@ -167,7 +189,7 @@ impl Pump<'_> {
             b'C' => self.command_complete(header).map(Some),
             b'A' => Ok(Some(Deliver::ToClient)),
             b'N' => Ok(Some(match self.server.owed().front() {
-                Some(Expect::Setup | Expect::Probe) => Deliver::Nowhere,
+                Some(Expect::Setup) => Deliver::Nowhere,
                 Some(_) | None => Deliver::ToClient,
             })),
             tag => self.server.received(tag).map(Some),
@@ -192,8 +214,7 @@ impl Pump<'_> {
         Ok(Some(deliver))
     }
 
-    /// After our settings the server's spelling is the right one; the client hears what differs. What
-    /// the server does not report is what we have set.
+    /// After our settings the server's spelling is the right one; the client hears what differs.
     fn adopt_parameters(&mut self) {
         self.flush_run();
         let mut settled = ParamSet::clone(&self.server.params);
@@ -204,11 +225,6 @@ impl Pump<'_> {
                     reply::parameter_status(self.to_client, name, value);
                 }
                 Some(_) => {}
-            }
-        }
-        for (name, value) in self.client.params.iter() {
-            if self.server.params.value(name).is_none() {
-                settled.set(name, value);
             }
         }
         self.server.params = Arc::new(settled);
@@ -227,7 +243,8 @@ impl Pump<'_> {
             .unwrap_or_default();
         let (name, value) = backend::parameter_status(body).map_err(malformed)?;
         let (Ok(name), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value)) else {
-            return Ok(Deliver::ToClient); // not text that could be set again
+            self.server.has_unsettable();
+            return Ok(Deliver::ToClient);
         };
         if is_settable(name) {
             let shared = Arc::ptr_eq(&self.client.params, &self.server.params);
@@ -247,62 +264,78 @@ impl Pump<'_> {
         })
     }
 
-    /// `DISCARD ALL` and `DEALLOCATE ALL` take the prepared statements with them.
+    /// `DISCARD ALL` and `DEALLOCATE ALL` take the prepared statements with them; some commands change
+    /// parameters, perhaps one that the server does not report.
     fn command_complete(&mut self, header: Header) -> Result<Deliver, OutOfSync> {
         let deliver = self.server.received(header.tag)?;
         let (statements, settings) = match self.body(header) {
+            _ if deliver == Deliver::Nowhere => return Ok(deliver), // our own settings
             b"DISCARD ALL\0" => (true, true),
             b"DEALLOCATE ALL\0" => (true, false),
-            b"RESET\0" => (false, true),
+            b"RESET\0" | b"SET\0" => (false, true),
             _ => return Ok(deliver),
         };
         if statements {
             self.client.statements.clear();
             // What was sent behind it will be prepared again when the server gets there.
-            for (name, statement) in self.server.restore_pending() {
-                self.client.statements.insert(&name, statement);
+            for binding in self.server.discarded_statements() {
+                self.client.statements.insert(binding);
             }
         }
         if settings {
-            self.server.forget_unreported();
+            self.server.doubt_unreported();
         }
         Ok(deliver)
     }
 
     fn error(&mut self, header: Header) -> Result<Option<Deliver>, OutOfSync> {
-        let patched = self.patch_name(header);
+        let renamed = self.renamed_error(header);
         let dropped = self.server.failed()?;
+        let unnamed = |entry: &Expect| matches!(entry, Expect::Parse(ParseFor::Raw));
+        if dropped.iter().any(unnamed) && !self.server.owed().has_raw_parse() {
+            self.client.unnamed = None;
+        }
         self.client.undo(dropped);
-        if let Some(patched) = patched {
+        if let Some(renamed) = renamed {
             self.flush_run();
-            self.to_client.extend_from_slice(&patched);
+            self.to_client.extend_from_slice(&renamed);
             self.input.advance(header.total);
             return Ok(None);
         }
         Ok(Some(Deliver::ToClient))
     }
 
-    /// The error with the client's name of a statement in place of ours.
-    fn patch_name(&self, header: Header) -> Option<BytesMut> {
-        if self.client.tracking == Tracking::Off || header.total > LOOK_INTO_MAX {
+    /// The error with the client's name of a statement in place of ours, where it names one.
+    fn renamed_error(&self, header: Header) -> Option<BytesMut> {
+        if header.total > LOOK_INTO_MAX {
             return None;
         }
-        let body = self.body(header);
-        let at = memchr::memmem::find(body, PREFIX.as_bytes())?;
-        let tail = body.get(at..)?;
-        let digits = tail
-            .iter()
-            .skip(PREFIX.len())
-            .take_while(|c| c.is_ascii_digit())
-            .count();
-        let ours = tail.get(..PREFIX.len() + digits)?;
-        let theirs = match self.server.owed().front() {
-            Some(Expect::Parse(ParseFor::Duplicate(name))) => Some(&**name),
-            Some(Expect::Parse(ParseFor::Client(binding))) => Some(&*binding.name),
-            Some(_) | None => self.client.statements.name_of(ours),
-        }?;
+        let (ours, theirs) = match self.server.owed().front()? {
+            Expect::Parse(ParseFor::Client(binding) | ParseFor::Duplicate(binding))
+            | Expect::Bind(Said::Ours(binding))
+            | Expect::Describe(Said::Ours(binding)) => (binding.statement.name(), &binding.name),
+            Expect::Bind(Said::Nobody(name)) | Expect::Describe(Said::Nobody(name)) => {
+                (NOBODY.as_bytes(), name)
+            }
+            Expect::Query
+            | Expect::Function
+            | Expect::Parse(ParseFor::Raw | ParseFor::Injected(_) | ParseFor::Again)
+            | Expect::Bind(Said::AsItIs)
+            | Expect::Describe(Said::AsItIs)
+            | Expect::Execute
+            | Expect::Close(_)
+            | Expect::Sync
+            | Expect::MaybeSync
+            | Expect::ProbeSync
+            | Expect::Probe
+            | Expect::Setup
+            | Expect::CopyEnd
+            | Expect::Local(_) => return None,
+        };
         let mut out = BytesMut::new();
-        backend::put_error_with_name(&mut out, header.tag, body, ours, theirs);
-        Some(out)
+        match backend::put_error_with_name(&mut out, header.tag, self.body(header), ours, theirs) {
+            Renamed::Yes => Some(out),
+            Renamed::No => None,
+        }
     }
 }

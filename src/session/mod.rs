@@ -8,6 +8,7 @@
 pub mod client_login;
 pub mod client_state;
 pub mod from_client;
+mod from_client_statements;
 pub mod from_server;
 pub mod owed;
 pub mod params;
@@ -15,5 +16,7 @@ pub mod prepared;
 pub mod server_login;
 pub mod server_state;
 
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod tests;

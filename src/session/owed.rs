@@ -15,16 +15,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::prepared::Statement;
+use super::prepared::{Binding, Statement};
 
-/// A client's name and the statement behind it, kept until the server has answered.
-#[derive(Debug)]
-pub struct Binding {
-    /// The client's name of the statement.
-    pub name: Box<[u8]>,
-    /// The statement.
-    pub statement: Arc<Statement>,
-}
+/// Most entries before the client is not listened to any more: without a bound, a client could fill
+/// the memory with messages that pgweir answers itself while its server is busy.
+pub const MAX_OWED: usize = 1 << 16;
 
 /// Whose `Parse` it was.
 #[derive(Debug)]
@@ -32,11 +27,13 @@ pub enum ParseFor {
     /// The client's, forwarded as it came (unnamed, or tracking is off).
     Raw,
     /// The client's, under our name: undone where it fails.
-    Client(Box<Binding>),
+    Client(Arc<Binding>),
     /// Ours, before a statement that this server did not know: the reply is swallowed.
     Injected(Arc<Statement>),
+    /// Ours, of the unnamed statement that the client prepared on another server: swallowed.
+    Again,
     /// A second `Parse` of this name, which is in use: sent so that the server gives its own error.
-    Duplicate(Box<[u8]>),
+    Duplicate(Arc<Binding>),
 }
 
 /// Whose `Close` it was.
@@ -44,17 +41,31 @@ pub enum ParseFor {
 pub enum CloseFor {
     /// The client's, forwarded as it came.
     Raw,
-    /// Ours, to keep the server below its limit: the reply is swallowed.
-    Evicted(Arc<Statement>),
+    /// Ours, to keep the server below its limit: the reply is swallowed. `None` where the server has
+    /// dropped the statement for another reason since.
+    Evicted(Option<Arc<Statement>>),
+    /// Ours, of an unnamed statement that may be another client's: the reply is swallowed.
+    Stranger,
+}
+
+/// Which statement a `Bind` or `Describe` speaks of: an error may name it.
+#[derive(Debug)]
+pub enum Said {
+    /// What the client wrote has been sent.
+    AsItIs,
+    /// Our name was sent for the client's.
+    Ours(Arc<Binding>),
+    /// A name that no statement has was sent for this one, which looks like ours.
+    Nobody(Box<[u8]>),
 }
 
 /// A reply that pgweir gives itself when its turn comes.
 #[derive(Debug)]
 pub enum Local {
     /// `ParseComplete`: the server has the statement already.
-    ParseComplete(Box<Binding>),
+    ParseComplete(Arc<Binding>),
     /// `CloseComplete`: servers keep the statement for others. `None` where the name was unknown.
-    CloseComplete(Option<Box<Binding>>),
+    CloseComplete(Option<Arc<Binding>>),
 }
 
 /// One entry: a message that was sent, and so the reply that must come.
@@ -67,9 +78,9 @@ pub enum Expect {
     /// `ParseComplete`.
     Parse(ParseFor),
     /// `BindComplete`.
-    Bind,
+    Bind(Said),
     /// `RowDescription` or `NoData`, behind `ParameterDescription` for a statement.
-    Describe,
+    Describe(Said),
     /// Rows, then `CommandComplete`, `EmptyQueryResponse` or `PortalSuspended`.
     Execute,
     /// `CloseComplete`.
@@ -79,6 +90,8 @@ pub enum Expect {
     /// Perhaps `ReadyForQuery`: a `Sync` that the server either read as part of a copy, and ignored, or
     /// read after the copy had failed, and answers. Only the server knows.
     MaybeSync,
+    /// A `Sync` of ours behind such `Sync`s, where the server may be waiting for one: swallowed.
+    ProbeSync,
     /// An empty query of ours behind such a `Sync`: its reply settles the question, and is swallowed.
     Probe,
     /// Our parameter settings: everything up to `ReadyForQuery` is swallowed.
@@ -97,15 +110,39 @@ impl Expect {
             | Self::Function
             | Self::Sync
             | Self::MaybeSync
+            | Self::ProbeSync
             | Self::Probe
             | Self::Setup => true,
             Self::Parse(_)
-            | Self::Bind
-            | Self::Describe
+            | Self::Bind(_)
+            | Self::Describe(_)
             | Self::Execute
             | Self::Close(_)
             | Self::CopyEnd
             | Self::Local(_) => false,
+        }
+    }
+
+    /// Whether the maps of statements have already changed as if this had succeeded.
+    fn is_prediction(&self) -> bool {
+        match self {
+            Self::Parse(ParseFor::Client(_) | ParseFor::Injected(_))
+            | Self::Close(CloseFor::Evicted(_))
+            | Self::Local(Local::ParseComplete(_) | Local::CloseComplete(Some(_))) => true,
+            Self::Query
+            | Self::Function
+            | Self::Parse(ParseFor::Raw | ParseFor::Again | ParseFor::Duplicate(_))
+            | Self::Bind(_)
+            | Self::Describe(_)
+            | Self::Execute
+            | Self::Close(CloseFor::Raw | CloseFor::Stranger)
+            | Self::Sync
+            | Self::MaybeSync
+            | Self::ProbeSync
+            | Self::Probe
+            | Self::Setup
+            | Self::CopyEnd
+            | Self::Local(Local::CloseComplete(None)) => false,
         }
     }
 
@@ -115,13 +152,13 @@ impl Expect {
             Self::Query => "query",
             Self::Function => "function call",
             Self::Parse(_) => "parse",
-            Self::Bind => "bind",
-            Self::Describe => "describe",
+            Self::Bind(_) => "bind",
+            Self::Describe(_) => "describe",
             Self::Execute => "execute",
             Self::Close(_) => "close",
             Self::Sync => "sync",
             Self::MaybeSync => "sync inside a copy",
-            Self::Probe => "probe",
+            Self::ProbeSync | Self::Probe => "probe",
             Self::Setup => "parameter setup",
             Self::CopyEnd => "end of copy",
             Self::Local(_) => "local reply",
@@ -134,6 +171,27 @@ impl Expect {
 pub struct Owed {
     queue: VecDeque<Expect>,
     ready_pending: usize,
+    uncertain: usize,
+    predicted: Predicted,
+}
+
+/// Predictions in the queue.
+#[derive(Debug, Default)]
+struct Predicted {
+    /// Before the last `Sync`: they may fail, and what was sent behind that `Sync` will not fail with
+    /// them.
+    closed: usize,
+    /// Behind it.
+    open: usize,
+}
+
+impl Predicted {
+    fn count(&mut self, entry: &Expect) {
+        if matches!(entry, Expect::Sync) {
+            self.closed += std::mem::take(&mut self.open);
+        }
+        self.open += usize::from(entry.is_prediction());
+    }
 }
 
 impl Owed {
@@ -153,14 +211,32 @@ impl Owed {
         self.ready_pending
     }
 
+    /// Whether there are uncertain `Sync`s, so that nothing more may be sent.
+    pub fn has_maybe_syncs(&self) -> bool {
+        self.uncertain > 0
+    }
+
+    /// Whether what an earlier batch prepares or closes is not known to have worked, so that a message
+    /// of the next batch cannot be translated yet.
+    pub fn is_unsettled(&self) -> bool {
+        self.predicted.closed > 0
+    }
+
     /// The first entry.
     pub fn front(&self) -> Option<&Expect> {
         self.queue.front()
     }
 
+    /// The last entry.
+    pub fn back(&self) -> Option<&Expect> {
+        self.queue.back()
+    }
+
     /// Adds an entry for a message that is being sent.
     pub fn push(&mut self, entry: Expect) {
         self.ready_pending += usize::from(entry.ends_with_ready());
+        self.uncertain += usize::from(matches!(entry, Expect::MaybeSync));
+        self.predicted.count(&entry);
         self.queue.push_back(entry);
     }
 
@@ -168,6 +244,11 @@ impl Owed {
     pub fn pop(&mut self) -> Option<Expect> {
         let entry = self.queue.pop_front()?;
         self.ready_pending -= usize::from(entry.ends_with_ready());
+        self.uncertain -= usize::from(matches!(entry, Expect::MaybeSync));
+        if entry.is_prediction() {
+            let Predicted { closed, open } = &mut self.predicted;
+            *(if *closed > 0 { closed } else { open }) -= 1;
+        }
         Some(entry)
     }
 
@@ -215,11 +296,12 @@ impl Owed {
                 Expect::Query
                 | Expect::Function
                 | Expect::Parse(_)
-                | Expect::Bind
-                | Expect::Describe
+                | Expect::Bind(_)
+                | Expect::Describe(_)
                 | Expect::Execute
                 | Expect::Close(_)
                 | Expect::MaybeSync
+                | Expect::ProbeSync
                 | Expect::Probe
                 | Expect::Setup
                 | Expect::Local(_) => return (ignored, CopyTail::Strange),
@@ -229,9 +311,19 @@ impl Owed {
         (ignored, CopyTail::Open)
     }
 
+    /// Takes an entry out of the middle: rare, so the counts are simply made again.
     fn remove(&mut self, at: usize) {
         if let Some(entry) = self.queue.remove(at) {
             self.ready_pending -= usize::from(entry.ends_with_ready());
+            self.uncertain -= usize::from(matches!(entry, Expect::MaybeSync));
+        }
+        self.recount();
+    }
+
+    fn recount(&mut self) {
+        self.predicted = Predicted::default();
+        for entry in &self.queue {
+            self.predicted.count(entry);
         }
     }
 
@@ -240,62 +332,116 @@ impl Owed {
         for _ in 0..count {
             self.queue
                 .insert(at.min(self.queue.len()), Expect::MaybeSync);
-            self.ready_pending += 1;
         }
+        self.ready_pending += count;
+        self.uncertain += count;
     }
 
     /// `ReadyForQuery` came while the first entries are uncertain: either one of them or the certain
     /// `Sync` behind them was answered; as many uncertain ones are left as before in the second view,
     /// and that is the view that loses nothing.
     pub fn answer_maybe_sync(&mut self) {
-        let uncertain = self
-            .queue
-            .iter()
-            .take_while(|e| matches!(e, Expect::MaybeSync))
-            .count();
+        let silent = |entry: &&Expect| matches!(entry, Expect::MaybeSync | Expect::CopyEnd);
+        let uncertain = self.queue.iter().take_while(silent).count();
         let certain = matches!(self.queue.get(uncertain), Some(Expect::Sync));
         self.remove(if certain { uncertain } else { 0 });
     }
 
+    /// Whether a reply of ours waits in the queue.
+    pub fn has_local(&self) -> bool {
+        let is_local = |entry: &Expect| matches!(entry, Expect::Local(_));
+        self.queue.iter().any(is_local)
+    }
+
+    /// Whether a `Parse` is still to come that was forwarded as it is.
+    pub fn has_raw_parse(&self) -> bool {
+        let is_raw = |entry: &Expect| matches!(entry, Expect::Parse(ParseFor::Raw));
+        self.queue.iter().any(is_raw)
+    }
+
+    /// Whether a `Sync` of ours is among what a probe has sent.
+    pub fn has_probe_sync(&self) -> bool {
+        let before_last = self.queue.len().checked_sub(2);
+        let entry = before_last.and_then(|at| self.queue.get(at));
+        matches!(entry, Some(Expect::ProbeSync))
+    }
+
     /// A reply to something later came: the uncertain `Sync`s in front were ignored by the server.
     pub fn drop_maybe_syncs(&mut self) {
-        while matches!(self.queue.front(), Some(Expect::MaybeSync)) {
+        while matches!(
+            self.queue.front(),
+            Some(Expect::MaybeSync | Expect::CopyEnd)
+        ) {
             self.pop();
         }
     }
 
-    /// What messages that are still unanswered will have prepared, oldest first: for the client under a
-    /// name, for the server.
-    pub fn pending_parses(&self) -> impl Iterator<Item = (Option<&[u8]>, &Arc<Statement>)> {
-        self.queue.iter().filter_map(|entry| match entry {
-            Expect::Parse(ParseFor::Client(binding))
-            | Expect::Local(Local::ParseComplete(binding)) => {
-                Some((Some(&*binding.name), &binding.statement))
-            }
-            Expect::Parse(ParseFor::Injected(statement)) => Some((None, statement)),
-            Expect::Query
-            | Expect::Function
-            | Expect::Parse(ParseFor::Raw | ParseFor::Duplicate(_))
-            | Expect::Bind
-            | Expect::Describe
-            | Expect::Execute
-            | Expect::Close(_)
-            | Expect::Sync
-            | Expect::MaybeSync
-            | Expect::Probe
-            | Expect::Setup
-            | Expect::CopyEnd
-            | Expect::Local(Local::CloseComplete(_)) => None,
-        })
+    /// The server has dropped all its statements: what the messages behind that will leave. Those
+    /// that were to give a statement back in case of an error do so no more.
+    pub fn replay_after_discard(&mut self) -> Replay {
+        let mut after = Replay::default();
+        for entry in &mut self.queue {
+            after.pass(entry);
+        }
+        self.recount();
+        after
     }
 
     /// Whether only uncertain `Sync`s are left, so that a probe must settle what is owed.
     pub fn is_uncertain(&self) -> bool {
-        !self.is_empty()
-            && self
-                .queue
-                .iter()
-                .all(|entry| matches!(entry, Expect::MaybeSync))
+        let silent = |entry: &Expect| matches!(entry, Expect::MaybeSync | Expect::CopyEnd);
+        self.has_maybe_syncs() && self.queue.iter().all(silent)
+    }
+}
+
+/// Statements that there will be when everything in the queue has been answered.
+#[derive(Debug, Default)]
+pub struct Replay {
+    /// On the server.
+    pub held: Vec<Arc<Statement>>,
+    /// Under names of the client.
+    pub named: Vec<Arc<Binding>>,
+}
+
+impl Replay {
+    fn pass(&mut self, entry: &mut Expect) {
+        match entry {
+            Expect::Parse(ParseFor::Client(binding)) => {
+                self.held.push(Arc::clone(&binding.statement));
+                self.named.push(Arc::clone(binding));
+            }
+            Expect::Parse(ParseFor::Injected(statement)) => self.held.push(Arc::clone(statement)),
+            Expect::Local(Local::ParseComplete(binding)) => self.named.push(Arc::clone(binding)),
+            Expect::Close(CloseFor::Evicted(closed)) => {
+                let before = self.held.len();
+                self.held
+                    .retain(|held| closed.as_ref().is_none_or(|one| one.id() != held.id()));
+                if self.held.len() == before {
+                    *closed = None;
+                }
+            }
+            Expect::Local(Local::CloseComplete(closed)) => {
+                let before = self.named.len();
+                self.named
+                    .retain(|named| closed.as_ref().is_none_or(|one| one.name != named.name));
+                if self.named.len() == before {
+                    *closed = None;
+                }
+            }
+            Expect::Query
+            | Expect::Function
+            | Expect::Parse(ParseFor::Raw | ParseFor::Again | ParseFor::Duplicate(_))
+            | Expect::Bind(_)
+            | Expect::Describe(_)
+            | Expect::Execute
+            | Expect::Close(CloseFor::Raw | CloseFor::Stranger)
+            | Expect::Sync
+            | Expect::MaybeSync
+            | Expect::ProbeSync
+            | Expect::Probe
+            | Expect::Setup
+            | Expect::CopyEnd => {}
+        }
     }
 }
 

@@ -57,6 +57,10 @@ pub const TRACKED: [&str; 10] = [
     "TimeZone",
 ];
 
+/// Stands for the value of a parameter that a server does not report and that a client may have
+/// changed: no value can have a zero byte, so it differs from every client's.
+pub const UNKNOWN: &str = "\0";
+
 /// Most parameters one set may hold; a server reports about fifteen.
 pub const MAX_PARAMETERS: usize = 128;
 

@@ -6,9 +6,11 @@
 //! Invariant: a server never holds more statements than the limit, apart from those whose `Close` an
 //! error has skipped.
 
-use std::collections::HashMap;
+use std::borrow::Borrow;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use bytes::Bytes;
@@ -32,7 +34,7 @@ pub struct Statement {
 }
 
 impl Statement {
-    /// Number of the statement, unique in its registry.
+    /// Number of the statement, unique among all registries that share their numbers.
     pub fn id(&self) -> u64 {
         self.id
     }
@@ -72,16 +74,25 @@ impl fmt::Debug for Statement {
 #[derive(Debug, Default)]
 pub struct Registry {
     inner: Mutex<Known>,
+    numbers: Arc<AtomicU64>,
 }
 
 #[derive(Debug, Default)]
 struct Known {
     by_rest: HashMap<Bytes, Weak<Statement>>,
-    last_id: u64,
     sweep_at: usize,
 }
 
 impl Registry {
+    /// An empty one that takes its numbers from `numbers`. Registries that a server connection may
+    /// meet must share them: a number stands for one text only.
+    pub fn numbered(numbers: Arc<AtomicU64>) -> Self {
+        Self {
+            inner: Mutex::default(),
+            numbers,
+        }
+    }
+
     /// The statement with this `Parse` rest, made where nobody holds it yet.
     pub fn intern(&self, rest: &[u8]) -> Arc<Statement> {
         let mut known = self.inner.lock().expect("nothing panics under this lock");
@@ -89,8 +100,7 @@ impl Registry {
             return found;
         }
         known.sweep();
-        known.last_id += 1;
-        let id = known.last_id;
+        let id = self.numbers.fetch_add(1, Ordering::Relaxed) + 1;
         let rest = Bytes::copy_from_slice(rest);
         let statement = Arc::new(Statement {
             id,
@@ -128,33 +138,66 @@ impl Known {
     }
 }
 
+/// A client's name and the statement behind it.
+#[derive(Debug)]
+pub struct Binding {
+    /// The client's name of the statement.
+    pub name: Box<[u8]>,
+    /// The statement.
+    pub statement: Arc<Statement>,
+}
+
+/// A binding that is found by its name.
+#[derive(Debug)]
+struct ByName(Arc<Binding>);
+
+impl Borrow<[u8]> for ByName {
+    fn borrow(&self) -> &[u8] {
+        &self.0.name
+    }
+}
+
+impl Hash for ByName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.name.hash(state);
+    }
+}
+
+impl PartialEq for ByName {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.name == other.0.name
+    }
+}
+
+impl Eq for ByName {}
+
 /// Names that one client has prepared. Empty clients own nothing.
 #[derive(Debug, Default)]
 pub struct ClientStatements {
-    by_name: Option<Box<HashMap<Box<[u8]>, Arc<Statement>>>>,
+    by_name: Option<Box<HashSet<ByName>>>,
 }
 
 impl ClientStatements {
     /// The statement behind a client's name.
-    pub fn find(&self, name: &[u8]) -> Option<&Arc<Statement>> {
-        self.by_name.as_ref()?.get(name)
+    pub fn find(&self, name: &[u8]) -> Option<&Arc<Binding>> {
+        self.by_name.as_ref()?.get(name).map(|ByName(found)| found)
     }
 
     /// Binds a name; says whether there was room for it.
-    pub fn insert(&mut self, name: &[u8], statement: Arc<Statement>) -> Room {
-        let map = self.by_name.get_or_insert_default();
-        if map.len() >= MAX_PER_CLIENT && !map.contains_key(name) {
+    pub fn insert(&mut self, binding: Arc<Binding>) -> Room {
+        let names = self.by_name.get_or_insert_default();
+        if names.len() >= MAX_PER_CLIENT && !names.contains(&*binding.name) {
             return Room::Full;
         }
-        map.insert(name.into(), statement);
+        names.replace(ByName(binding));
         Room::Left
     }
 
     /// Forgets a name.
-    pub fn remove(&mut self, name: &[u8]) -> Option<Arc<Statement>> {
-        let map = self.by_name.as_mut()?;
-        let gone = map.remove(name);
-        if map.is_empty() {
+    pub fn remove(&mut self, name: &[u8]) -> Option<Arc<Binding>> {
+        let names = self.by_name.as_mut()?;
+        let gone = names.take(name).map(|ByName(gone)| gone);
+        if names.is_empty() {
             self.by_name = None;
         }
         gone
@@ -167,21 +210,12 @@ impl ClientStatements {
 
     /// How many names there are (`SHOW CLIENTS`, column `prepared_statements`).
     pub fn len(&self) -> usize {
-        self.by_name.as_ref().map_or(0, |map| map.len())
+        self.by_name.as_ref().map_or(0, |names| names.len())
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// The client's name of the statement that servers know as `ours`; of several always the same.
-    pub fn name_of(&self, ours: &[u8]) -> Option<&[u8]> {
-        let map = self.by_name.as_ref()?;
-        map.iter()
-            .filter(|(_, statement)| statement.name() == ours)
-            .map(|(name, _)| &**name)
-            .min()
     }
 }
 
@@ -211,19 +245,18 @@ impl ServerStatements {
         self.held.contains_key(&id)
     }
 
-    /// Adds one, and takes out the least recently used where `limit` is passed.
-    pub fn add(&mut self, statement: Arc<Statement>, limit: usize) -> Option<Arc<Statement>> {
+    /// Adds one, the most recently used.
+    pub fn add(&mut self, statement: Arc<Statement>) {
         self.held.insert(statement.id, statement);
+    }
+
+    /// Takes out the least recently used where there are more than `limit`.
+    pub fn pop_over(&mut self, limit: usize) -> Option<Arc<Statement>> {
         if self.held.len() > limit {
             self.held.pop_front().map(|(_, oldest)| oldest)
         } else {
             None
         }
-    }
-
-    /// Puts one back that a skipped `Close` has left on the server.
-    pub fn restore(&mut self, statement: Arc<Statement>) {
-        self.held.insert(statement.id, statement);
     }
 
     /// Forgets one.
@@ -234,6 +267,11 @@ impl ServerStatements {
     /// Forgets all.
     pub fn clear(&mut self) {
         self.held.clear();
+    }
+
+    /// All of them, the least recently used first.
+    pub fn iter(&self) -> impl Iterator<Item = &Statement> {
+        self.held.values().map(|held| &**held)
     }
 
     /// How many there are (`SHOW SERVERS`, column `prepared_statements`).
@@ -282,10 +320,12 @@ mod tests {
             .map(|n| registry.intern(format!("{n}\0\0\0").as_bytes()))
             .collect();
         let mut server = ServerStatements::default();
-        assert!(server.add(all[0].clone(), 2).is_none());
-        assert!(server.add(all[1].clone(), 2).is_none());
+        server.add(all[0].clone());
+        server.add(all[1].clone());
+        assert!(server.pop_over(2).is_none());
         assert!(server.touch(all[0].id()));
-        let gone = server.add(all[2].clone(), 2).unwrap();
+        server.add(all[2].clone());
+        let gone = server.pop_over(2).unwrap();
         assert_eq!(gone.id(), all[1].id());
         assert!(server.has(all[0].id()) && !server.has(all[1].id()));
     }
@@ -295,14 +335,17 @@ mod tests {
         let registry = Registry::default();
         let statement = registry.intern(b"x\0\0\0");
         let mut client = ClientStatements::default();
+        let binding = |name: &str| {
+            Arc::new(Binding {
+                name: name.as_bytes().into(),
+                statement: statement.clone(),
+            })
+        };
         for n in 0..MAX_PER_CLIENT {
-            assert_eq!(
-                client.insert(n.to_string().as_bytes(), statement.clone()),
-                Room::Left
-            );
+            assert_eq!(client.insert(binding(&n.to_string())), Room::Left);
         }
-        assert_eq!(client.insert(b"more", statement.clone()), Room::Full);
-        assert_eq!(client.insert(b"1", statement.clone()), Room::Left);
+        assert_eq!(client.insert(binding("more")), Room::Full);
+        assert_eq!(client.insert(binding("1")), Room::Left);
         client.clear();
         assert_eq!(client.len(), 0);
     }

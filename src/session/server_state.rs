@@ -7,9 +7,9 @@
 use std::sync::Arc;
 
 use super::client_state::Body;
-use super::owed::{CloseFor, CopyTail, Expect, Owed, ParseFor, SyncSent};
-use super::params::ParamSet;
-use super::prepared::{ServerStatements, Statement};
+use super::owed::{CloseFor, CopyTail, Expect, MAX_OWED, Owed, ParseFor, SyncSent};
+use super::params::{ParamSet, UNKNOWN};
+use super::prepared::{Binding, ServerStatements};
 use crate::protocol::TransactionStatus;
 
 /// What happens to a frame from the server.
@@ -38,6 +38,10 @@ pub enum OutOfSync {
         /// Message type.
         tag: u8,
     },
+    /// A copy failed that had ignored, or not, a `Sync`, and a reply of ours waits behind it: nobody can
+    /// say where its place is.
+    #[error("a copy failed and it is not known what the server answers next")]
+    CopyUncertain,
     /// The server refused our parameter settings.
     #[error("invalid server parameter")]
     SetupRefused,
@@ -52,6 +56,8 @@ pub enum Doubt {
     CopyBoth,
     /// Messages were mixed into a copy.
     StrangeCopy,
+    /// It has a parameter whose value is not text, and so cannot be set on another server.
+    Unsettable,
 }
 
 /// Copy from the client.
@@ -77,6 +83,34 @@ enum Batch {
     Open,
 }
 
+/// Whether the frame that the server is reading has been sent to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Upstream {
+    /// Between frames.
+    Whole,
+    /// The rest must come from the client that sent the first part.
+    Partial,
+}
+
+/// Whose the server's unnamed statement is. It outlives transactions, so a client must never be let
+/// near one that another client has left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unnamed {
+    /// Perhaps that of a client before, perhaps nobody's.
+    Unknown,
+    /// It will be the client's if the open batch gets that far.
+    InBatch,
+    /// The client's, or there is none and the client has none either.
+    Own,
+}
+
+/// Whether our `Flush` is on its way, with which the server must answer all that it was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Settling {
+    No,
+    Flushed,
+}
+
 /// State of one server connection.
 #[derive(Debug)]
 pub struct ServerState {
@@ -84,9 +118,16 @@ pub struct ServerState {
     status: TransactionStatus,
     batch: Batch,
     skipping: bool,
+    /// A `ReadyForQuery` has been kept back: it is the client's only if another one follows.
+    ready_kept: bool,
+    /// The first entry has got an answer besides `ReadyForQuery`.
+    has_answer: bool,
     copy: CopyIn,
     doubt: Option<Doubt>,
     pub(super) body: Body,
+    pub(super) upstream: Upstream,
+    pub(super) unnamed: Unnamed,
+    pub(super) settling: Settling,
     reported: Arc<ParamSet>,
     /// Values of the tracked parameters as the server reported them.
     pub params: Arc<ParamSet>,
@@ -102,9 +143,14 @@ impl ServerState {
             status: TransactionStatus::Idle,
             batch: Batch::Closed,
             skipping: false,
+            ready_kept: false,
+            has_answer: false,
             copy: CopyIn::None,
             doubt: None,
             body: Body::None,
+            upstream: Upstream::Whole,
+            unnamed: Unnamed::Own,
+            settling: Settling::No,
             reported: Arc::clone(&params),
             params,
             prepared: ServerStatements::default(),
@@ -139,6 +185,7 @@ impl ServerState {
             && self.copy == CopyIn::None
             && self.doubt.is_none()
             && self.body == Body::None
+            && self.upstream == Upstream::Whole
     }
 
     /// Quiet, and outside a transaction block.
@@ -161,24 +208,71 @@ impl ServerState {
         matches!(self.owed.front(), Some(Expect::Setup))
     }
 
+    /// Whether the client's next message must wait for replies to what was sent before.
+    pub fn holds_client(&self) -> bool {
+        matches!(self.owed.back(), Some(Expect::Setup | Expect::Probe))
+            || self.owed.has_maybe_syncs()
+            || (self.owed.len() >= MAX_OWED && !self.is_copy_in())
+    }
+
     /// Whether a probe must be sent to settle what is owed.
     pub fn needs_probe(&self) -> bool {
-        self.owed.is_uncertain() && !self.skipping && self.batch == Batch::Closed
+        self.owed.is_uncertain() && (self.skipping || self.batch == Batch::Closed)
+    }
+
+    /// The probe is sent: with a `Sync` where the server may be waiting for one.
+    pub(super) fn sent_probe(&mut self) -> SyncSent {
+        let sync = match self.skipping {
+            true => SyncSent::Yes,
+            false => SyncSent::NotYet,
+        };
+        if sync == SyncSent::Yes {
+            self.owed.push(Expect::ProbeSync);
+        }
+        self.sent_closing(Expect::Probe);
+        sync
     }
 
     /// A message that ends the implicit transaction is sent: `Query`, `FunctionCall`, `Sync`, ours.
     pub fn sent_closing(&mut self, entry: Expect) {
-        if matches!(entry, Expect::Sync) {
-            self.skipping = false;
-        }
+        self.sent_command();
         self.batch = Batch::Closed;
         self.owed.push(entry);
     }
 
+    /// `Sync` is sent.
+    pub fn sent_sync(&mut self) {
+        if let CopyIn::Open { syncs } = &mut self.copy {
+            *syncs += 1; // ignored for as long as the copy lasts
+            return;
+        }
+        self.skipping = false;
+        if self.unnamed == Unnamed::InBatch {
+            self.unnamed = Unnamed::Unknown;
+        }
+        self.sent_closing(Expect::Sync);
+    }
+
     /// A message of the extended protocol is sent.
     pub fn sent_extended(&mut self, entry: Expect) {
+        self.sent_command();
         self.batch = Batch::Open;
         self.owed.push(entry);
+    }
+
+    /// What is sent now does not belong into a copy: the server gives up where one is open.
+    fn sent_command(&mut self) {
+        self.settling = Settling::No; // our `Flush` was before it
+        if self.is_copy_in() {
+            self.doubt = Some(Doubt::StrangeCopy);
+        }
+    }
+
+    /// The unnamed statement is prepared or closed.
+    pub(super) fn sent_unnamed(&mut self) {
+        if self.unnamed == Unnamed::Unknown {
+            self.unnamed = Unnamed::InBatch;
+        }
     }
 
     /// `CopyDone` or `CopyFail` is sent.
@@ -192,8 +286,17 @@ impl ServerState {
         }
     }
 
+    /// Whether rows are expected, of which any number may come without changing anything.
+    pub(super) fn expects_rows(&self) -> bool {
+        matches!(self.owed.front(), Some(Expect::Query | Expect::Execute))
+    }
+
     /// A frame other than `ReadyForQuery`, an error or an asynchronous message came.
     pub fn received(&mut self, tag: u8) -> Result<Deliver, OutOfSync> {
+        if tag == b'I' && std::mem::take(&mut self.ready_kept) {
+            self.owed.drop_maybe_syncs();
+            self.owed.pop(); // the `ReadyForQuery` that was kept back is that of our `Sync`
+        }
         self.owed.drop_maybe_syncs();
         let Some(front) = self.owed.front() else {
             return Err(OutOfSync::Unexpected {
@@ -203,20 +306,26 @@ impl ServerState {
         };
         match (tag, front) {
             (b'D' | b'd' | b'H' | b'c', Expect::Query | Expect::Execute)
-            | (b'T' | b'C' | b'I', Expect::Query)
-            | (b't', Expect::Describe)
-            | (b'V', Expect::Function) => Ok(Deliver::ToClient),
-            (b'T' | b'n', Expect::Describe)
+            | (b'T', Expect::Query)
+            | (b't', Expect::Describe(_)) => Ok(Deliver::ToClient),
+            (b'T' | b'n', Expect::Describe(_))
             | (b's' | b'I', Expect::Execute)
-            | (b'2', Expect::Bind)
+            | (b'2', Expect::Bind(_))
             | (b'3', Expect::Close(CloseFor::Raw)) => Ok(self.answered()),
+            (b'C' | b'I', Expect::Query) | (b'V', Expect::Function) => {
+                self.copy = CopyIn::None; // one command of the query is over, more may follow
+                self.has_answer = true;
+                Ok(Deliver::ToClient)
+            }
             (b'C', Expect::Execute) => {
                 self.copy = CopyIn::None;
                 Ok(self.answered())
             }
-            (b'1', Expect::Parse(_)) => Ok(self.parse_complete()),
-            (b'3', Expect::Close(CloseFor::Evicted(_))) => {
-                self.owed.pop();
+            (b'1', Expect::Parse(_)) => self.parse_complete(),
+            (b'3', Expect::Close(_)) => {
+                if matches!(self.owed.pop(), Some(Expect::Close(CloseFor::Stranger))) {
+                    self.unnamed = Unnamed::Own;
+                }
                 Ok(Deliver::Nowhere)
             }
             (b'G', Expect::Query | Expect::Execute) => Ok(self.copy_in_begins()),
@@ -239,17 +348,28 @@ impl ServerState {
         Deliver::ToClient
     }
 
-    fn parse_complete(&mut self) -> Deliver {
+    fn parse_complete(&mut self) -> Result<Deliver, OutOfSync> {
         match self.owed.pop() {
             Some(Expect::Parse(ParseFor::Injected(statement))) => {
                 statement.accept();
-                Deliver::Nowhere
+                Ok(Deliver::Nowhere)
             }
             Some(Expect::Parse(ParseFor::Client(binding))) => {
                 binding.statement.accept();
-                Deliver::ToClient
+                Ok(Deliver::ToClient)
             }
-            _ => Deliver::ToClient,
+            Some(Expect::Parse(ParseFor::Again)) => {
+                self.unnamed = Unnamed::Own;
+                Ok(Deliver::Nowhere)
+            }
+            Some(Expect::Parse(ParseFor::Duplicate(_))) => Err(OutOfSync::Unexpected {
+                tag: b'1',
+                expected: "an error",
+            }),
+            Some(_) | None => {
+                self.unnamed = Unnamed::Own;
+                Ok(Deliver::ToClient)
+            }
         }
     }
 
@@ -263,22 +383,28 @@ impl ServerState {
                 CopyIn::Open { syncs }
             }
         };
+        if self.owed.ready_pending() == 0 {
+            self.batch = Batch::Open; // the `Sync` that would have ended it is ignored
+        }
         Deliver::ToClient
     }
 
     /// `ReadyForQuery` came.
     pub fn ready(&mut self, status: TransactionStatus) -> Result<Deliver, OutOfSync> {
         let deliver = match self.owed.front() {
-            Some(Expect::Query | Expect::Function | Expect::Sync) => self.answered(),
+            Some(Expect::Sync) => self.answered(),
+            Some(Expect::Query) if self.has_answer => {
+                self.unnamed = Unnamed::Own; // a simple query drops the unnamed statement
+                self.answered()
+            }
+            Some(Expect::Function) if self.has_answer => self.answered(),
             Some(Expect::Setup | Expect::Probe) => {
+                self.unnamed = Unnamed::Unknown; // that query was ours, and the client's may be gone
                 self.owed.pop();
                 Deliver::Nowhere
             }
-            Some(Expect::MaybeSync) => {
-                self.owed.answer_maybe_sync();
-                self.skipping = false;
-                Deliver::ToClient
-            }
+            Some(Expect::MaybeSync) => self.uncertain_ready(),
+            Some(Expect::ProbeSync) if !self.ready_kept => self.uncertain_ready(),
             other => {
                 let expected = other.map_or("nothing", Expect::name);
                 return Err(OutOfSync::Unexpected {
@@ -288,69 +414,99 @@ impl ServerState {
             }
         };
         self.copy = CopyIn::None;
+        self.has_answer = false;
         self.status = status;
         Ok(deliver)
     }
 
+    /// One more than the certain ones: a `Sync` that the server had not ignored, or our own.
+    fn uncertain_ready(&mut self) -> Deliver {
+        if self.owed.has_probe_sync() && !std::mem::replace(&mut self.ready_kept, true) {
+            return Deliver::Nowhere; // ours, unless one more follows
+        }
+        self.skipping = false;
+        self.owed.answer_maybe_sync();
+        if self.owed.is_empty() || self.owed.is_uncertain() {
+            self.batch = Batch::Closed;
+        }
+        Deliver::ToClient
+    }
+
     /// `ErrorResponse` came: what it takes with it, newest first.
     pub fn failed(&mut self) -> Result<Vec<Expect>, OutOfSync> {
-        if !self.owed.is_uncertain() {
+        if !self.owed.is_uncertain() && !self.owed.has_probe_sync() {
             self.owed.drop_maybe_syncs();
         }
         let syncs = match std::mem::replace(&mut self.copy, CopyIn::None) {
             CopyIn::None => 0,
             CopyIn::Open { syncs } | CopyIn::Ended { syncs } => syncs,
         };
-        match self.owed.front() {
-            None | Some(Expect::MaybeSync) => {
+        let dropped = match self.owed.front() {
+            None | Some(Expect::MaybeSync | Expect::ProbeSync | Expect::Probe) => {
                 self.doubt = Some(Doubt::Dying);
-                Ok(Vec::new())
+                Vec::new()
             }
-            Some(Expect::Setup | Expect::Probe) => Err(OutOfSync::SetupRefused),
+            Some(Expect::Setup) => return Err(OutOfSync::SetupRefused),
             Some(Expect::Query | Expect::Function | Expect::Sync) => {
+                self.has_answer = true;
                 self.owed.insert_maybe_syncs(1, syncs);
-                Ok(Vec::new())
+                Vec::new()
             }
             Some(
                 Expect::Parse(_)
-                | Expect::Bind
-                | Expect::Describe
+                | Expect::Bind(_)
+                | Expect::Describe(_)
                 | Expect::Execute
                 | Expect::Close(_)
                 | Expect::CopyEnd
                 | Expect::Local(_),
-            ) => Ok(self.failed_batch(syncs)),
+            ) => self.failed_batch(syncs),
+        };
+        if syncs > 0 && self.owed.has_local() {
+            return Err(OutOfSync::CopyUncertain);
         }
+        Ok(dropped)
     }
 
     /// The server has dropped all its statements: what was sent behind that will be prepared when it
     /// gets there. Returns the client's names among them.
-    pub(super) fn restore_pending(&mut self) -> Vec<(Box<[u8]>, Arc<Statement>)> {
-        let mut named = Vec::new();
+    pub(super) fn discarded_statements(&mut self) -> Vec<Arc<Binding>> {
+        let after = self.owed.replay_after_discard();
         self.prepared.clear();
-        for (name, statement) in self.owed.pending_parses() {
-            self.prepared.restore(Arc::clone(statement));
-            named.extend(name.map(|name| (name.into(), Arc::clone(statement))));
+        for statement in after.held {
+            self.prepared.add(statement);
         }
-        named
+        after.named
     }
 
-    /// The session went back to its defaults: the server says so for what it reports, the rest must
-    /// be set again for whoever has set it.
-    pub(super) fn forget_unreported(&mut self) {
-        let names: Vec<_> = self
-            .params
-            .iter()
-            .map(|(name, _)| name.to_owned())
-            .collect();
-        let mut left = ParamSet::clone(&self.params);
-        for name in names
-            .iter()
-            .filter(|name| self.reported.value(name).is_none())
-        {
-            left.remove(name);
+    /// The server's unreported parameters are set to what `link` says; reported ones come by themselves.
+    pub(super) fn assume_unreported(&mut self, client: &ParamSet) {
+        let server = Arc::clone(&self.params);
+        let mut assumed = ParamSet::clone(&server);
+        let is_ours = |name: &str| self.reported.value(name).is_none();
+        for (name, value) in client.iter().filter(|(name, _)| is_ours(name)) {
+            assumed.set(name, value);
         }
-        self.params = Arc::new(left);
+        let gone = |name: &str| is_ours(name) && client.value(name).is_none();
+        for (name, _) in server.iter().filter(|(name, _)| gone(name)) {
+            assumed.remove(name);
+        }
+        self.params = Arc::new(assumed);
+    }
+
+    /// A command may have changed parameters: the server says so for what it reports, the rest must be
+    /// set again for whoever comes next.
+    pub(super) fn doubt_unreported(&mut self) {
+        let server = Arc::clone(&self.params);
+        let is_ours = |name: &str| self.reported.value(name).is_none();
+        for (name, _) in server.iter().filter(|(name, _)| is_ours(name)) {
+            Arc::make_mut(&mut self.params).set(name, UNKNOWN);
+        }
+    }
+
+    /// The server has a parameter that cannot be carried to another server.
+    pub(super) fn has_unsettable(&mut self) {
+        self.doubt = Some(Doubt::Unsettable);
     }
 
     /// A reset query has run: `DISCARD ALL` has taken the prepared statements with it.
@@ -360,7 +516,7 @@ impl ServerState {
             self.prepared.clear();
         }
         if words.contains("DISCARD ALL") || words.contains("RESET ALL") {
-            self.forget_unreported();
+            self.doubt_unreported();
         }
     }
 
@@ -371,23 +527,24 @@ impl ServerState {
         for entry in &dropped {
             match entry {
                 Expect::Parse(ParseFor::Injected(statement)) => {
-                    self.prepared.forget(statement.id())
+                    self.prepared.forget(statement.id());
                 }
                 Expect::Parse(ParseFor::Client(binding)) => {
                     self.prepared.forget(binding.statement.id());
                 }
-                Expect::Close(CloseFor::Evicted(statement)) => {
-                    self.prepared.restore(Arc::clone(statement));
+                Expect::Close(CloseFor::Evicted(Some(statement))) => {
+                    self.prepared.add(Arc::clone(statement));
                 }
                 Expect::Query
                 | Expect::Function
-                | Expect::Parse(ParseFor::Raw | ParseFor::Duplicate(_))
-                | Expect::Bind
-                | Expect::Describe
+                | Expect::Parse(ParseFor::Raw | ParseFor::Again | ParseFor::Duplicate(_))
+                | Expect::Bind(_)
+                | Expect::Describe(_)
                 | Expect::Execute
-                | Expect::Close(CloseFor::Raw)
+                | Expect::Close(CloseFor::Raw | CloseFor::Evicted(None) | CloseFor::Stranger)
                 | Expect::Sync
                 | Expect::MaybeSync
+                | Expect::ProbeSync
                 | Expect::Probe
                 | Expect::Setup
                 | Expect::CopyEnd

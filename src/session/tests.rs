@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use bytes::{BufMut, BytesMut};
 
-use super::client_state::{ClientState, SimpleQuery, Tracking};
+use super::client_state::{ClientError, ClientState, SimpleQuery, Tracking};
 use super::from_client::{ClientBytes, FromClient, from_client};
 use super::from_server::{Link, from_server, link, probe};
+use super::owed::MAX_OWED;
 use super::params::ParamSet;
 use super::prepared::Registry;
 use super::server_state::{OutOfSync, ServerState};
@@ -116,20 +117,31 @@ impl Table {
     /// Feeds the client's bytes in pieces of `step`; returns what reaches the server.
     fn client(&mut self, bytes: &[u8]) -> Vec<u8> {
         for piece in bytes.chunks(self.step) {
-            self.client_input.put_slice(piece);
-            let server = self.linked.then_some(&mut self.server);
-            let outcome = from_client(
-                &mut self.client,
-                server,
-                ClientBytes {
-                    input: &mut self.client_input,
-                    to_server: &mut self.sent,
-                    to_client: &mut self.told,
-                },
-            );
-            assert_eq!(outcome, Ok(FromClient::Drained));
+            assert_eq!(self.ask(piece), Ok(FromClient::Drained));
+        }
+        if bytes.is_empty() {
+            assert_eq!(self.ask(b""), Ok(FromClient::Drained));
         }
         self.sent.split().to_vec()
+    }
+
+    /// Feeds these bytes, and says what has come of them.
+    fn ask(&mut self, bytes: &[u8]) -> Result<FromClient, ClientError> {
+        self.client_input.put_slice(bytes);
+        let server = self.linked.then_some(&mut self.server);
+        from_client(
+            &mut self.client,
+            server,
+            ClientBytes {
+                input: &mut self.client_input,
+                to_server: &mut self.sent,
+                to_client: &mut self.told,
+            },
+        )
+    }
+
+    fn link(&mut self) {
+        link(&mut self.client, &mut self.server, &mut self.sent);
     }
 
     /// What the client has been told so far.
@@ -381,18 +393,14 @@ fn discard_all_forgets_every_statement_but_those_sent_behind_it() {
 }
 
 #[test]
-fn a_copy_in_swallows_the_sync_that_was_sent_with_it() {
+fn a_copy_in_ignores_every_sync_before_its_end() {
     for step in STEPS {
         let mut table = Table::new(ON, step);
         table.client(&[parse("", "copy"), bind(""), execute(), sync()].concat());
         table.server(&[frame(b'1', b""), frame(b'2', b""), frame(b'G', b"\0\0\0")].concat());
         assert!(!table.server.is_at_rest());
-        let sent = table.client(&[frame(b'd', b"x\n"), sync(), frame(b'c', b""), sync()].concat());
-        let expected = [frame(b'd', b"x\n"), frame(b'c', b""), sync()].concat();
-        assert_eq!(
-            sent, expected,
-            "the server would ignore a Sync inside a copy"
-        );
+        let asked = [frame(b'd', b"x\n"), sync(), frame(b'c', b""), sync()].concat();
+        assert_eq!(table.client(&asked), asked);
         table.server(&[done("COPY 1"), ready(b'I')].concat());
         assert!(table.server.is_at_rest());
     }
@@ -630,4 +638,331 @@ fn a_ready_for_query_of_an_impossible_length_is_refused_by_its_header() {
         table.try_server(&header),
         Err(OutOfSync::Malformed { tag: b'Z' })
     );
+}
+
+#[test]
+fn a_copy_whose_sync_was_ignored_leaves_its_transaction_open() {
+    let mut table = Table::new(ON, 4096);
+    table.client(&[parse("", "copy"), bind(""), execute(), sync()].concat());
+    table.server(&[frame(b'1', b""), frame(b'2', b""), frame(b'G', b"\0\0\0")].concat());
+    table.client(&[frame(b'd', b"x\n"), frame(b'c', b""), frame(b'H', b"")].concat());
+    table.server(&done("COPY 1"));
+    assert!(table.server.owed().is_empty());
+    assert!(!table.server.is_at_rest(), "only a Sync commits it");
+    table.client(&sync());
+    table.server(&ready(b'I'));
+    assert!(table.server.is_at_rest());
+}
+
+#[test]
+fn a_client_that_leaves_inside_a_frame_leaves_no_server_at_rest() {
+    for tag in [b'd', b'H'] {
+        let mut table = Table::new(ON, 4096);
+        let whole = frame(tag, b"0123456789");
+        table.client(&whole[..8]);
+        assert!(
+            !table.server.is_at_rest(),
+            "the next client's bytes would end that frame"
+        );
+        table.client(&whole[8..]);
+        assert!(table.server.is_at_rest());
+    }
+}
+
+#[test]
+fn a_sync_inside_a_copy_that_has_failed_meanwhile_is_answered() {
+    let mut table = Table::new(ON, 4096);
+    table.client(&[parse("", "copy"), bind(""), execute(), frame(b'H', b"")].concat());
+    table.server(&[frame(b'1', b""), frame(b'2', b""), frame(b'G', b"\0\0\0")].concat());
+    let asked = [frame(b'd', b"bad\n"), sync()].concat();
+    assert_eq!(
+        table.client(&asked),
+        asked,
+        "the server may be waiting for it"
+    );
+    let answer = [error("bad row"), ready(b'I')].concat();
+    assert_eq!(table.server(&answer), answer);
+    assert!(table.server.is_at_rest());
+}
+
+/// A copy has failed that was sent with a `Sync`, and nobody knows yet who has read that.
+fn failed_copy() -> Table {
+    let mut table = Table::new(ON, 4096);
+    table.client(&[parse("", "copy"), bind(""), execute(), sync()].concat());
+    table.server(&[frame(b'1', b""), frame(b'2', b""), frame(b'G', b"\0\0\0")].concat());
+    table.server(&error("trigger says no"));
+    assert!(table.server.needs_probe());
+    table
+}
+
+#[test]
+fn a_server_that_may_be_skipping_is_asked_and_the_client_waits() {
+    for answered in [false, true] {
+        let mut table = failed_copy();
+        let waiting = parse("", "select 1");
+        assert_eq!(table.ask(&waiting), Ok(FromClient::Wait));
+        probe(&mut table.server, &mut table.sent);
+        assert_eq!(table.sent.split().to_vec(), [sync(), query("")].concat());
+        assert_eq!(table.ask(b""), Ok(FromClient::Wait));
+        let told = table.server(&ready(b'I'));
+        assert!(told.is_empty(), "it may be the answer to our Sync");
+        if answered {
+            assert_eq!(
+                table.server(&ready(b'I')),
+                ready(b'I'),
+                "so one is the client's"
+            );
+        }
+        assert!(
+            table
+                .server(&[frame(b'I', b""), ready(b'I')].concat())
+                .is_empty()
+        );
+        let sent = table.client(&sync());
+        if answered {
+            assert_eq!(sent, [waiting, sync()].concat());
+        } else {
+            assert_eq!(
+                sent,
+                sync(),
+                "what comes before the client's own Sync is ignored"
+            );
+        }
+        let parsed: &[u8] = if answered { &frame(b'1', b"") } else { b"" };
+        table.server(&[parsed, &ready(b'I')].concat());
+        assert!(table.server.is_at_rest());
+    }
+}
+
+#[test]
+fn a_second_end_of_a_copy_does_not_keep_the_question_open() {
+    let mut table = Table::new(ON, 4096);
+    let ends = [frame(b'c', b""), frame(b'c', b"")].concat();
+    table.client(&[query("copy"), sync(), ends].concat());
+    table.server(&[frame(b'G', b"\0\0\0"), error("no"), ready(b'I')].concat());
+    assert!(table.server.needs_probe());
+    probe(&mut table.server, &mut table.sent);
+    table.server(&[frame(b'I', b""), ready(b'I')].concat());
+    assert!(table.server.is_at_rest());
+}
+
+#[test]
+fn a_reply_of_ours_does_not_cut_a_frame_on_its_way_to_the_client() {
+    let mut table = Table::new(ON, 4096);
+    let notice = frame(b'N', b"SNOTICE\0Mhello\0\0");
+    let mut told = table.server(&notice[..9]);
+    table.client(&close("PGWEIR_9"));
+    told.extend(table.told());
+    told.extend(table.server(&notice[9..]));
+    assert_eq!(told, [notice, frame(b'3', b"")].concat());
+}
+
+#[test]
+fn a_name_of_a_failed_batch_means_nothing_in_the_next() {
+    let mut table = Table::new(ON, 4096);
+    let first = [bind("none"), parse("a", "select 1"), sync()].concat();
+    table.client(&first);
+    let second = [parse("a", "select 2"), bind("a"), sync()].concat();
+    assert_eq!(
+        table.ask(&second),
+        Ok(FromClient::Wait),
+        "which `a` will it be?"
+    );
+    table.server(&[error("no"), ready(b'I')].concat());
+    let sent = table.client(b"");
+    let expected = [parse("PGWEIR_2", "select 2"), bind("PGWEIR_2"), sync()].concat();
+    assert_eq!(sent, expected);
+}
+
+#[test]
+fn a_duplicate_is_sent_only_when_it_is_sure_to_be_one() {
+    let mut table = Table::new(ON, 4096);
+    table.client(&[parse("a", "select 1"), sync()].concat());
+    table.server(&[frame(b'1', b""), ready(b'I')].concat());
+    table.client(&[query("deallocate all")].concat());
+    assert_eq!(
+        table.ask(&[parse("a", "select 2"), sync()].concat()),
+        Ok(FromClient::Wait)
+    );
+    table.sent.clear();
+    table.server(&[done("DEALLOCATE ALL"), ready(b'I')].concat());
+    let sent = table.client(b"");
+    assert_eq!(sent, [parse("PGWEIR_2", "select 2"), sync()].concat());
+}
+
+#[test]
+fn a_duplicate_inside_a_batch_makes_the_server_answer_what_is_before_it() {
+    let mut table = Table::new(ON, 4096);
+    table.client(&parse("a", "select 1"));
+    let outcome = table.ask(&parse("a", "select 2"));
+    assert_eq!(outcome, Ok(FromClient::Wait));
+    assert_eq!(table.sent.split().to_vec(), frame(b'H', b""));
+    assert_eq!(table.ask(b""), Ok(FromClient::Wait));
+    assert!(table.sent.is_empty(), "one Flush is enough");
+    table.server(&frame(b'1', b""));
+    assert_eq!(table.client(b""), parse("PGWEIR_1", "select 2"));
+}
+
+#[test]
+fn what_deallocate_all_has_taken_is_not_given_back_by_an_error_behind_it() {
+    let mut table = Table::new(ON, 4096);
+    table.client(&[parse("a", "select 1"), sync()].concat());
+    table.server(&[frame(b'1', b""), ready(b'I')].concat());
+    let batch = [
+        parse("", "deallocate all"),
+        bind(""),
+        execute(),
+        close("a"),
+        bind("no"),
+        sync(),
+    ];
+    table.client(&batch.concat());
+    table.server(&[frame(b'1', b""), frame(b'2', b""), done("DEALLOCATE ALL")].concat());
+    table.server(&[error("no such statement"), ready(b'I')].concat());
+    assert!(table.client.statements.is_empty());
+    assert!(table.server.prepared.is_empty());
+}
+
+#[test]
+fn an_error_names_the_statement_as_the_client_did() {
+    let mut table = Table::new(ON, 4096);
+    table.client(&[parse("one", "select 1"), parse("two", "select 1"), sync()].concat());
+    table.server(
+        &[
+            frame(b'1', b""),
+            frame(b'3', b""),
+            frame(b'1', b""),
+            ready(b'I'),
+        ]
+        .concat(),
+    );
+    for name in ["one", "two", "PGWEIR_77"] {
+        let sent = table.client(&[bind(name), sync()].concat());
+        let ours = if name == "PGWEIR_77" {
+            "PGWEIR_0"
+        } else {
+            "PGWEIR_1"
+        };
+        assert_eq!(sent, [bind(ours), sync()].concat());
+        let text = |name: &str| error(&format!("statement \"{name}\" of \"PGWEIR_12\" requires 1"));
+        let told = table.server(&[text(ours), ready(b'I')].concat());
+        assert_eq!(told, [text(name), ready(b'I')].concat());
+    }
+}
+
+#[test]
+fn an_unnamed_statement_of_another_client_is_never_used() {
+    let mut table = Table::new(ON, 4096);
+    table.client(&[parse("", "select secret"), sync()].concat());
+    table.server(&[frame(b'1', b""), ready(b'I')].concat());
+    table.another_client();
+    table.link();
+    let sent = table.client(&[bind(""), sync()].concat());
+    assert_eq!(sent, [close(""), bind(""), sync()].concat());
+    let refused = [
+        error("unnamed prepared statement does not exist"),
+        ready(b'I'),
+    ]
+    .concat();
+    let told = table.server(&[frame(b'3', b""), refused.clone()].concat());
+    assert_eq!(told, refused);
+}
+
+#[test]
+fn an_unnamed_statement_follows_its_client_until_it_is_bound() {
+    let mut table = Table::new(ON, 4096);
+    table.client(&[parse("", "select 1"), describe(""), sync()].concat());
+    let described = [frame(b't', b"\0\0"), frame(b'n', b""), ready(b'I')].concat();
+    table.server(&[frame(b'1', b""), described].concat());
+    table.fresh_server();
+    table.link();
+    let sent = table.client(&[bind(""), execute(), sync()].concat());
+    assert_eq!(
+        sent,
+        [parse("", "select 1"), bind(""), execute(), sync()].concat()
+    );
+    let answer = [frame(b'2', b""), done("SELECT 1"), ready(b'I')].concat();
+    assert_eq!(
+        table.server(&[frame(b'1', b""), answer.clone()].concat()),
+        answer
+    );
+    assert!(table.server.is_at_rest());
+}
+
+/// A client with one parameter that servers do not report is lent the server.
+fn lend_with(table: &mut Table, value: Option<&str>) -> Vec<u8> {
+    let mut params = ParamSet::new();
+    if let Some(value) = value {
+        params.set("search_path", value);
+    }
+    table.another_client();
+    table.client.params = Arc::new(params);
+    table.link();
+    let sent = table.sent.split().to_vec();
+    if !sent.is_empty() {
+        table.server(&[done("SET"), ready(b'I')].concat());
+    }
+    sent
+}
+
+#[test]
+fn an_unreported_parameter_of_one_client_never_becomes_anothers() {
+    let mut table = Table::new(ON, 4096);
+    lend_with(&mut table, Some("a"));
+    let sent = lend_with(&mut table, Some("b"));
+    assert!(String::from_utf8_lossy(&sent).contains("'b'"));
+    assert_eq!(table.client.params.value("search_path"), Some("b"));
+    assert_eq!(table.server.params.value("search_path"), Some("b"));
+    let sent = lend_with(&mut table, None);
+    assert_eq!(sent, query("RESET search_path;"));
+}
+
+#[test]
+fn a_parameter_that_may_have_been_changed_is_set_or_reset_for_whoever_comes() {
+    for tag in ["RESET", "SET", "DISCARD ALL"] {
+        for next in [Some("a"), None] {
+            let mut table = Table::new(ON, 4096);
+            lend_with(&mut table, Some("a"));
+            table.client(&query("some setting"));
+            table.server(&[done(tag), ready(b'I')].concat());
+            assert_eq!(table.client.params.value("search_path"), Some("a"));
+            assert!(!lend_with(&mut table, next).is_empty(), "{tag} {next:?}");
+            assert_eq!(table.client.params.value("search_path"), next);
+        }
+    }
+}
+
+#[test]
+fn a_parameter_that_is_not_text_keeps_the_server_with_its_client() {
+    let mut table = Table::new(ON, 4096);
+    table.client(&query("set search_path"));
+    let answer = [
+        done("SET"),
+        frame(b'S', b"search_path\0caf\xe9\0"),
+        ready(b'I'),
+    ]
+    .concat();
+    assert_eq!(table.server(&answer), answer);
+    assert!(!table.server.is_at_rest());
+}
+
+#[test]
+fn a_query_is_not_over_before_it_has_been_answered() {
+    let mut table = Table::new(ON, 4096);
+    table.client(&query("select 1"));
+    assert!(
+        table.try_server(&ready(b'I')).is_err(),
+        "whose ReadyForQuery was it?"
+    );
+}
+
+#[test]
+fn a_client_that_does_not_wait_for_a_busy_server_is_held_back() {
+    let mut table = Table::new(ON, 1 << 20);
+    table.client(&query("select pg_sleep(60)"));
+    let flood = close("PGWEIR_1").repeat(2 * MAX_OWED);
+    assert_eq!(table.ask(&flood), Ok(FromClient::Wait));
+    assert_eq!(table.server.owed().len(), MAX_OWED);
+    table.server(&[done("SELECT 1"), ready(b'I')].concat());
+    assert_eq!(table.ask(b""), Ok(FromClient::Drained));
 }

@@ -9,7 +9,9 @@
     reason = "a failing step is a failing test"
 )]
 
+mod console;
 mod differential;
+mod hostile;
 mod pgbench;
 mod pooling;
 mod support;

@@ -216,6 +216,33 @@ pub fn impure_levels(files: &[Source]) -> Vec<String> {
         .collect()
 }
 
+/// Modules that `ARCHITECTURE.md` does not name in the row of their level.
+pub fn undocumented_levels(files: &[Source]) -> Vec<String> {
+    let page = files.iter().find(|file| file.path == "ARCHITECTURE.md");
+    let text = page.map_or("", |page| &page.text);
+    let section = text.split("\n## The layers").nth(1).unwrap_or_default();
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let documented = |name: &str, level: u8| {
+        let row = section.lines().find(|line| {
+            let number = line.trim_start_matches(['|', ' ']);
+            let number = number.split(|c: char| !c.is_ascii_digit()).next();
+            number.and_then(|number| number.parse().ok()) == Some(level)
+        });
+        row.is_some_and(|row| row.contains(&format!("`{name}`")))
+    };
+    let exists = |name: &str| {
+        let mut sources = files.iter().filter(|file| file.path.starts_with("src/"));
+        sources.any(|file| file.module().first() == Some(&name))
+    };
+    let modules = LEVELS.iter().filter(|(name, _)| exists(name));
+    let silent = modules.filter(|(name, level)| !documented(name, *level));
+    silent
+        .map(|(name, level)| {
+            format!("ARCHITECTURE.md: `{name}` is not in the row of level {level}")
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -330,5 +357,22 @@ mod tests {
             Source::new("src/net/c.rs", "//! x"),
         ];
         assert_eq!(impure_levels(&files).len(), 1);
+    }
+
+    #[test]
+    fn a_module_that_the_map_has_on_no_or_another_level_is_found() {
+        let files = [
+            Source::new("src/net/a.rs", ""),
+            Source::new("src/server/a.rs", ""),
+            Source::new(
+                "ARCHITECTURE.md",
+                "| 4 | `server` |\n## The layers\n| 3, shell | `net` `server` |\n\
+                 | 4 | x |\n## Next\n",
+            ),
+        ];
+        assert_eq!(
+            undocumented_levels(&files),
+            ["ARCHITECTURE.md: `server` is not in the row of level 4"]
+        );
     }
 }

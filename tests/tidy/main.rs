@@ -87,3 +87,8 @@ fn every_file_is_compiled() {
 fn documents_name_files_that_exist() {
     assert_none(&rules::lost_paths(&repository()));
 }
+
+#[test]
+fn the_map_shows_every_module_on_its_level() {
+    assert_none(&layers::undocumented_levels(&repository()));
+}

@@ -12,7 +12,7 @@ use crate::app::logging::log_settings;
 use crate::app::reload::{PrepareError, Prepared, read_users};
 use crate::app::tls;
 use crate::auth::userlist::Userlist;
-use crate::config::{Config, Diagnostic, IgnoredChange, Resolved};
+use crate::config::{Config, Diagnostic, IgnoredChange, Registration, Resolved};
 use crate::pool::Scope;
 use crate::pooler::limits;
 use crate::process::systemd;
@@ -152,17 +152,18 @@ impl Host {
     fn change_databases(&self, old: &Config, new: &Config) {
         let pooler = self.pooler();
         for known in pooler.pools.with(|pools, _| pools.databases()) {
-            let Some(wanted) = new.database(&known.name) else {
-                self.send_away(&known.name);
-                let now = clocks().0;
-                pooler
-                    .pools
-                    .with(|pools, out| pools.drop_database(known.id, now, out));
-                continue;
-            };
-            let before = old.database(&known.name);
-            if before.is_none_or(|before| leads_elsewhere(&before, &wanted)) {
-                self.renew(Scope::Database(known.id));
+            match fate(old.database(&known.name), new.database(&known.name)) {
+                Fate::Stays => {}
+                Fate::Renewed => self.renew(Scope::Database(known.id)),
+                Fate::Dropped => {
+                    self.send_away(&known.name);
+                    // Its name may be used again before the last connection is closed.
+                    self.forget_welcomes(Scope::Database(known.id));
+                    let now = clocks().0;
+                    pooler
+                        .pools
+                        .with(|pools, out| pools.drop_database(known.id, now, out));
+                }
             }
         }
     }
@@ -207,8 +208,34 @@ impl Host {
     }
 }
 
-fn leads_elsewhere(before: &Resolved<'_>, now: &Resolved<'_>) -> bool {
-    before.dbname != now.dbname || before.spec.requires_new_connections(now.spec)
+/// What a new configuration does to a database that is in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// Its connections are good.
+    Stays,
+    /// Its connections lead elsewhere now.
+    Renewed,
+    /// It has lost its entry, and its clients must go, even where `*` would let them in again.
+    Dropped,
+}
+
+fn fate(before: Option<Resolved<'_>>, now: Option<Resolved<'_>>) -> Fate {
+    let Some(now) = now else {
+        return Fate::Dropped;
+    };
+    let Some(before) = before else {
+        return Fate::Renewed;
+    };
+    match (before.registration, now.registration) {
+        (Registration::Named, Registration::Auto) => return Fate::Dropped,
+        (Registration::Named | Registration::Auto, Registration::Named)
+        | (Registration::Auto, Registration::Auto) => {}
+    }
+    if before.dbname != now.dbname || before.spec.requires_new_connections(now.spec) {
+        Fate::Renewed
+    } else {
+        Fate::Stays
+    }
 }
 
 fn tell(error: &PrepareError) {

@@ -11,8 +11,8 @@ use crate::admin::rows::{
 };
 use crate::ids::ConnId;
 use crate::pool::{Doing, Standing};
-use crate::pooler::Pooler;
 use crate::pooler::client_facts::{ClientFacts, Phase};
+use crate::pooler::{Pooler, Server};
 use crate::protocol::startup;
 use crate::server::facts::ServerFacts;
 
@@ -80,21 +80,46 @@ fn client_state(phase: Phase) -> ClientState {
 pub fn servers(pooler: &Pooler, now: Clocks) -> Vec<ConnectionRow> {
     let port = pooler.config().settings.listen_port;
     let linked = Linked::all(pooler);
-    let parked: HashMap<ConnId, Standing> = pooler.pools.with(|pools, _| {
+    let mut parked: HashMap<ConnId, Known> = pooler.pools.with(|pools, _| {
         let parked = pools.parked(now.0);
-        parked.map(|(conn, known)| (conn.facts.id, known)).collect()
+        let parked = parked.map(|(conn, known)| (conn.facts.id, Known::of(conn, known)));
+        parked.collect()
     });
     let servers = pooler.servers.all();
     let rows = servers.iter().map(|server| {
         let client = linked.by_server.get(&server.id);
         let known = match client {
-            Some((_, slot)) => pooler.pools.with(|pools, _| pools.standing(*slot, now.0)),
-            None => parked.get(&server.id).copied(),
+            Some((client, slot)) => {
+                let standing = pooler.pools.with(|pools, _| pools.standing(*slot, now.0));
+                standing.map(|standing| Known {
+                    standing,
+                    application_name: client.card.application_name.clone(),
+                })
+            }
+            None => parked.remove(&server.id),
         };
         let client = client.map(|(client, _)| client.as_ref());
         server_row(pooler, (server, client), known, port, now)
     });
     rows.collect()
+}
+
+/// What is known of a server connection besides its facts.
+#[derive(Debug)]
+struct Known {
+    standing: Standing,
+    /// As the server knows it: that of the client that it has or had.
+    application_name: String,
+}
+
+impl Known {
+    fn of(conn: &Server, standing: Standing) -> Self {
+        let application_name = conn.state.params.value("application_name");
+        Self {
+            standing,
+            application_name: application_name.unwrap_or_default().to_owned(),
+        }
+    }
 }
 
 /// Who has which server.
@@ -119,13 +144,14 @@ impl Linked {
 fn server_row(
     pooler: &Pooler,
     (server, client): (&ServerFacts, Option<&ClientFacts>),
-    known: Option<Standing>,
+    known: Option<Known>,
     port: u16,
     now: Clocks,
 ) -> ConnectionRow {
     // One that is neither lent to a client nor idle is on its way between the two: it is reset,
     // or has just logged in.
-    let state = known.map_or(ServerState::Tested, |known| server_state(known.doing));
+    let doing = known.as_ref().map(|known| known.standing.doing);
+    let state = doing.map_or(ServerState::Tested, server_state);
     let (local_addr, local_port) = ends(server.local, port);
     let requested = server.request_us.load(Ordering::Relaxed);
     ConnectionRow {
@@ -142,12 +168,14 @@ fn server_row(
         connected_at_s: unix_seconds(server.connected_at),
         requested_at_s: requested_at(pooler, requested, server.connected_at, now),
         wait: Duration::ZERO,
-        is_close_needed: known.is_some_and(|known| known.is_close_needed),
+        is_close_needed: known
+            .as_ref()
+            .is_some_and(|known| known.standing.is_close_needed),
         ptr: server.id.0,
         link: client.map(|client| client.card.id.0),
         remote_pid: pid(Some(server.backend_pid())),
         tls: server.tls.clone(),
-        application_name: client.map_or_else(String::new, |c| c.card.application_name.clone()),
+        application_name: known.map_or_else(String::new, |known| known.application_name),
         prepared_statements: small(server.prepared.load(Ordering::Relaxed)),
         id: server.id,
         buffers: SocketBuffers::default(),

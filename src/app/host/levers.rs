@@ -11,7 +11,6 @@ use crate::config::Registration;
 use crate::ids::ConnId;
 use crate::pool::{CommandError, DatabaseId, Scope as PoolScope};
 use crate::pooler::control::Leave;
-use crate::pooler::limits;
 use crate::process::{Activity, Signal, Stop, Verdict, systemd};
 use crate::telemetry::events;
 
@@ -186,8 +185,17 @@ impl Host {
         Ok(())
     }
 
-    /// The same for the pools alone.
+    /// The same for a scope of the pools.
     pub(super) fn renew(&self, scope: PoolScope) {
+        self.forget_welcomes(scope);
+        let now = clocks().0;
+        self.pooler()
+            .pools
+            .with(|pools, out| pools.reconnect(scope, now, out));
+    }
+
+    /// The next server of each pool may greet with other parameters.
+    pub(super) fn forget_welcomes(&self, scope: PoolScope) {
         let pooler = self.pooler();
         for room in pooler.rooms.all() {
             let id = pooler
@@ -198,10 +206,6 @@ impl Host {
                 PoolScope::All | PoolScope::Database(_) => room.forget_welcome(),
             }
         }
-        let now = clocks().0;
-        pooler
-            .pools
-            .with(|pools, out| pools.reconnect(scope, now, out));
     }
 
     /// `WAIT_CLOSE [db]`: ends when no connection is left from before RECONNECT.
@@ -274,23 +278,8 @@ impl Host {
         if is_console(name) {
             return Err(admin(verb, name));
         }
-        if let Some(id) = self.known(name) {
-            return Ok(id);
-        }
-        let pooler = self.pooler();
-        let config = pooler.config();
-        let Some(database) = config.database(name) else {
-            return Err(ConsoleError::NoSuchDatabase(name.to_owned()));
-        };
-        if database.registration == Registration::Auto {
-            events::auto_database_registered(name);
-        }
-        let of_database = limits::of_database(&config, &database);
-        let now = clocks().0;
-        let name: Arc<str> = name.into();
-        Ok(pooler
-            .pools
-            .with(|pools, out| pools.add_database(&name, of_database, now, out)))
+        let found = self.pooler().database(&Arc::from(name), clocks().0);
+        found.ok_or_else(|| ConsoleError::NoSuchDatabase(name.to_owned()))
     }
 }
 

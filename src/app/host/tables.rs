@@ -11,7 +11,7 @@ use crate::admin::rows::{
 };
 use crate::auth::secret::Secret;
 use crate::config::setting::Reload;
-use crate::config::{Config, DatabaseSpec, Host, LoadBalanceHosts, PeerSpec, PoolMode, UserSpec};
+use crate::config::{Config, DatabaseSpec, Host, PeerSpec, PoolMode, UserSpec};
 use crate::pool::{DatabaseSnapshot, PoolKey, PoolSnapshot};
 use crate::pooler::Pooler;
 use crate::pooler::client_facts::{ClientFacts, Phase};
@@ -126,12 +126,9 @@ fn console_pool(clients: u32) -> PoolRow {
     }
 }
 
-/// Shown where it is not the default; the entry does not tell whether the default was written out.
+/// Shown where there is more than one host to choose from.
 fn balance(spec: &DatabaseSpec) -> Option<&'static str> {
-    match spec.load_balance_hosts {
-        LoadBalanceHosts::RoundRobin => None,
-        LoadBalanceHosts::Disable => Some(LoadBalanceHosts::Disable.name()),
-    }
+    (spec.hosts.len() > 1).then(|| spec.load_balance_hosts.name())
 }
 
 /// `SHOW DATABASES`.

@@ -296,6 +296,20 @@ async fn a_reload_drops_what_left_and_gives_new_limits_to_what_stays() {
 }
 
 #[tokio::test]
+async fn a_database_that_loses_its_entry_is_dropped_even_where_the_star_covers_it() {
+    let fixture = Fixture::new("[databases]\na = host=127.0.0.1\n* = host=127.0.0.1\n");
+    fixture.pool("a", "u");
+    fixture.pool("auto", "u");
+    let (gone, stays) = (fixture.client("a", "u"), fixture.client("auto", "u"));
+    fixture.rewrite("[databases]\n* = host=127.0.0.1\n");
+    assert_eq!(fixture.host.reload().await, Ok(()));
+    assert_eq!(gone.control.pending(), Some(Leave::DatabaseRemoved));
+    assert_eq!(stays.control.pending(), None);
+    assert!(fixture.database("a").is_none());
+    assert!(fixture.database("auto").is_some());
+}
+
+#[tokio::test]
 async fn a_reload_that_fails_changes_nothing() {
     let fixture = Fixture::new(NAMED);
     let host = &fixture.host;
@@ -365,7 +379,7 @@ async fn pools_with_a_forced_user_and_a_minimum_are_made_without_clients() {
     assert_eq!(made, ["a", "pgbouncer"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_shutdown_that_waits_for_clients_ends_with_the_last_one() {
     let fixture = Fixture::new(NAMED);
     let host = &fixture.host;
@@ -389,7 +403,7 @@ async fn a_shutdown_that_waits_for_clients_ends_with_the_last_one() {
     finished.await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_shutdown_that_waits_for_servers_is_a_pause_without_an_end() {
     let fixture = Fixture::new(NAMED);
     let host = &fixture.host;
@@ -430,4 +444,29 @@ async fn signals_pull_the_same_levers() {
     host.way_out().finished(host.pooler()).await;
     host.way_out().begin(Stop::WaitForClients, host.pooler());
     assert_eq!(host.way_out().stage(), Stage::Exit);
+}
+
+#[tokio::test(start_paused = true)]
+async fn averages_are_made_each_stats_period_even_a_changed_one() {
+    let fixture = Fixture::new("[pgbouncer]\nstats_period=60\n");
+    let host = &fixture.host;
+    let logins = || ConsoleHost::totals(host).average.client_logins;
+    let mut periods = std::pin::pin!(crate::app::stats::keep_averages(host.pooler()));
+    for _ in 0..600 {
+        host.count(Counter::ClientLogins);
+    }
+    let minute = tokio::time::sleep(std::time::Duration::from_secs(61));
+    tokio::select! {
+        never = &mut periods => match never {},
+        () = minute => {}
+    }
+    assert_eq!(logins(), 600 / 61);
+    host.set("stats_period", "10").await.unwrap();
+    // The old period ends, then the new one counts: the growth is out of the averages.
+    let rest = tokio::time::sleep(std::time::Duration::from_secs(59 + 15));
+    tokio::select! {
+        never = &mut periods => match never {},
+        () = rest => {}
+    }
+    assert_eq!(logins(), 0);
 }
