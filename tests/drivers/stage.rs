@@ -1,9 +1,8 @@
 //! A real server and the pooler in front of it, for whole client programs to be run against.
 //!
-//! Not every test program uses all of it.
-//!
 //! The pooler is this package's pgweir; `PGWEIR_TEST_POOLER` names another program that takes the
 //! same settings, to see how that one behaves.
+#![allow(dead_code, reason = "each test program uses its part")]
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -58,7 +57,7 @@ impl Mode {
 #[derive(Debug)]
 pub struct Stage {
     // Dropped in this order: the pooler before its servers.
-    _pooler: Process,
+    pooler: Process,
     /// The servers.
     pub cluster: Cluster,
     /// The programs.
@@ -122,9 +121,9 @@ impl Stage {
         primary.psql("postgres", &database).unwrap();
         let port = free_port().unwrap();
         let ini = write_files(&installation, &cluster, (mode, port), extras);
-        let _pooler = start_pooler(&installation, &cluster, &ini, port);
+        let pooler = start_pooler(&installation, &cluster, &ini, port);
         Self {
-            _pooler,
+            pooler,
             cluster,
             installation,
             port,
@@ -180,6 +179,7 @@ impl Stage {
 }
 
 /// Says at once, past the capturing of output, that something is left out. In CI it is an error.
+#[allow(clippy::explicit_write, reason = "`eprintln!` would be captured")]
 pub fn skip(what: &str, reason: &str) {
     let line = format!("skipped: {what}: {reason}");
     assert!(

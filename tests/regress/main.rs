@@ -17,7 +17,6 @@
 )]
 
 #[path = "../drivers/stage.rs"]
-#[allow(dead_code, reason = "shared with the tests of drivers")]
 mod stage;
 
 use std::fs;
@@ -140,6 +139,7 @@ fn difference(script: &Path, direct: &str, pooled: &str) -> Option<String> {
 }
 
 #[test]
+#[allow(clippy::explicit_write, reason = "`eprintln!` would be captured")]
 fn the_server_s_own_suite_passes_in_session_mode() {
     let Some(source) = std::env::var_os("PGWEIR_REGRESS_SOURCE") else {
         let word = "left out: PGWEIR_REGRESS_SOURCE does not name PostgreSQL's own suite";
