@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread;
 
 use ring::rand::{SecureRandom, SystemRandom};
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -136,6 +136,12 @@ fn run(
     readiness: Option<Readiness>,
 ) -> Result<(), ServeError> {
     tell_limits(&config);
+    // Before there is anything to give back: from here on no signal ends the process by itself.
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let signals = {
+        let _inside = runtime.enter();
+        Signals::listen()?
+    };
     let pid_file = match &config.settings.pidfile {
         Some(path) => Some(take_pid_file(Path::new(path))?),
         None => None,
@@ -144,7 +150,8 @@ fn run(
         .map_err(ServeError::from)
         .and_then(|listening| {
             let Listening { bound, place } = listening;
-            let served = compose(config, source, log, (bound, readiness));
+            let reactor = (&runtime, signals);
+            let served = compose(config, source, log, (bound, readiness), reactor);
             if let Some(Err(error)) = place.map(|place| place.remove()) {
                 events::internal_error("removing the unix socket", &error);
             }
@@ -185,6 +192,7 @@ fn compose(
     source: Source,
     (flags, log): (LogFlags, LogHandle),
     (bound, readiness): (Vec<Bound>, Option<Readiness>),
+    (runtime, signals): (&Runtime, Signals),
 ) -> Result<(), ServeError> {
     if bound.is_empty() {
         return Err(ServeError::Nowhere);
@@ -228,8 +236,7 @@ fn compose(
         })
         .collect::<io::Result<Vec<_>>>()?;
     pooler.start_workers(workers.iter().map(Worker::runtime).collect());
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(attend(&host, bound, workers.into(), readiness))
+    runtime.block_on(attend(&host, bound, workers.into(), (readiness, signals)))
 }
 
 /// The main thread's work: accept, let time pass, obey signals, until the process may end.
@@ -237,7 +244,7 @@ async fn attend(
     host: &Host,
     bound: Vec<Bound>,
     workers: Arc<[Worker]>,
-    readiness: Option<Readiness>,
+    (readiness, mut signals): (Option<Readiness>, Signals),
 ) -> Result<(), ServeError> {
     let pooler = host.pooler();
     let mut doors = JoinSet::new();
@@ -250,7 +257,6 @@ async fn attend(
         };
         set.spawn(accept(listener, Arc::clone(&workers)));
     }
-    let mut signals = Signals::listen()?;
     host.open_minimum(&pooler.config());
     events::process_up();
     // Without a service manager there is nobody to tell.
