@@ -368,7 +368,7 @@ impl Client {
                 direct.output.len()
             })
             .collect();
-        assert!(!direct.closed || ends == Ends::Garbled, "{:?}", direct);
+        assert!(!direct.closed || ends == Ends::Garbled, "{direct:?}");
         Self {
             state: ClientState::new(
                 param_set(params),

@@ -220,7 +220,13 @@ pub fn lost_paths(files: &[Source]) -> Vec<String> {
             .iter()
             .any(|file| file.path == path || file.path.starts_with(&below))
     };
-    let is_document = |file: &&Source| file.path.ends_with(".md") && !file.path.contains('/');
+    let is_document = |file: &&Source| {
+        let markdown = file
+            .path
+            .rsplit_once('.')
+            .is_some_and(|(_, ending)| ending == "md");
+        markdown && !file.path.contains('/')
+    };
     let mut complaints = Vec::new();
     for file in files.iter().filter(is_document) {
         for (number, line) in (1..).zip(file.text.lines()) {

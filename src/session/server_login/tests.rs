@@ -467,8 +467,8 @@ proptest! {
             match login.step(tag, &body) {
                 Ok(ServerLoginStep::Continue(next)) => login = next,
                 Ok(ServerLoginStep::Done(_)) => return Err(TestCaseError::fail("logged in")),
-                Err(_) => break,
-                Ok(ServerLoginStep::Send { .. } | ServerLoginStep::NeedKeys { .. }) => break,
+                Ok(ServerLoginStep::Send { .. } | ServerLoginStep::NeedKeys { .. })
+                | Err(_) => break,
             }
         }
     }
