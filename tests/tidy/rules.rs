@@ -1,5 +1,7 @@
 //! Rules about single files: purity, size, leftovers, documentation, foreign crates, reachability.
 
+use std::path::Path;
+
 use super::source::Source;
 
 /// Lines of code that a file may have, without blank lines, comments and tests.
@@ -220,7 +222,10 @@ pub fn lost_paths(files: &[Source]) -> Vec<String> {
             .iter()
             .any(|file| file.path == path || file.path.starts_with(&below))
     };
-    let is_document = |file: &&Source| file.path.ends_with(".md") && !file.path.contains('/');
+    let is_document = |file: &&Source| {
+        let extension = Path::new(&file.path).extension();
+        extension.is_some_and(|extension| extension == "md") && !file.path.contains('/')
+    };
     let mut complaints = Vec::new();
     for file in files.iter().filter(is_document) {
         for (number, line) in (1..).zip(file.text.lines()) {
