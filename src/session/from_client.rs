@@ -87,9 +87,13 @@ impl Pump<'_> {
         }
     }
 
-    /// A goodbye never waits.
+    /// A goodbye waits for replies that are sure to come: what was asked for is done, as `PostgreSQL`
+    /// does it, and not thrown away with the connection.
     fn must_wait(&self, header: Header) -> bool {
-        header.tag != b'X' && self.server.as_ref().is_some_and(|s| s.holds_client())
+        self.server.as_ref().is_some_and(|server| match header.tag {
+            b'X' => server.will_answer(),
+            _ => server.holds_client(),
+        })
     }
 
     /// The input behind the run.

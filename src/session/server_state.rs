@@ -198,6 +198,11 @@ impl ServerState {
         self.skipping
     }
 
+    /// Whether replies are owed that come without another word from the client.
+    pub fn will_answer(&self) -> bool {
+        !self.owed.is_empty() && self.batch == Batch::Closed && !self.is_copy_in()
+    }
+
     /// Whether the server is reading copy data, as far as we know already.
     pub fn is_copy_in(&self) -> bool {
         matches!(self.copy, CopyIn::Open { .. })

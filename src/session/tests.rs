@@ -466,6 +466,36 @@ fn late_copy_data_without_a_server_is_dropped() {
 }
 
 #[test]
+fn a_goodbye_waits_for_the_replies_that_are_sure_to_come() {
+    let bye = frame(b'X', b"");
+    let outcome = |table: &mut Table, bytes: &[u8]| {
+        table.client_input.put_slice(bytes);
+        let bytes = ClientBytes {
+            input: &mut table.client_input,
+            to_server: &mut table.sent,
+            to_client: &mut table.told,
+        };
+        from_client(&mut table.client, Some(&mut table.server), bytes).unwrap()
+    };
+    let mut table = Table::new(ON, 4096);
+    let asked = [query("insert"), bye.clone()].concat();
+    assert_eq!(outcome(&mut table, &asked), FromClient::Wait);
+    assert_eq!(table.sent.split().to_vec(), query("insert"));
+    table.server(&[done("INSERT 0 1"), ready(b'I')].concat());
+    assert!(table.server.is_at_rest());
+    assert_eq!(outcome(&mut table, b""), FromClient::Terminated);
+
+    // Without Sync nothing may ever come, and a copy waits for the client.
+    let mut table = Table::new(ON, 4096);
+    let asked = [parse("", "x"), bye.clone()].concat();
+    assert_eq!(outcome(&mut table, &asked), FromClient::Terminated);
+    let mut table = Table::new(ON, 4096);
+    table.client(&query("copy"));
+    table.server(&frame(b'G', b"\0\0\0"));
+    assert_eq!(outcome(&mut table, &bye), FromClient::Terminated);
+}
+
+#[test]
 fn setup_is_swallowed_and_the_servers_spelling_reaches_the_client() {
     for step in STEPS {
         let mut table = Table::new(ON, step);
