@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::owed::{Expect, Local, ParseFor};
 use super::params::ParamSet;
 use super::prepared::{ClientStatements, Registry};
+use super::server_state::Upstream;
 use crate::protocol::FrameError;
 
 /// Whether named statements are followed from server to server.
@@ -145,6 +146,15 @@ impl ClientState {
     /// Whether the client is inside a frame that goes to the server.
     pub fn is_mid_forward(&self) -> bool {
         matches!(self.body, Body::Forward(_))
+    }
+
+    /// What that means for the server.
+    pub(super) fn upstream(&self) -> Upstream {
+        if self.is_mid_forward() {
+            Upstream::Partial
+        } else {
+            Upstream::Whole
+        }
     }
 
     /// Undoes what the client's map learned from messages that an error has taken with it, which come

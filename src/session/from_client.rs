@@ -7,7 +7,7 @@ use bytes::{Buf, BytesMut};
 
 use super::client_state::{Body, ClientError, ClientState, SimpleQuery};
 use super::owed::{Expect, Local};
-use super::server_state::{ServerState, Upstream};
+use super::server_state::ServerState;
 use crate::protocol::{HEADER_LEN, Header, TransactionStatus, peek_header, reply};
 
 /// What the client's bytes have led to.
@@ -48,12 +48,8 @@ pub fn from_client(
     };
     let outcome = pump.work();
     pump.flush_run();
-    let upstream = match pump.client.is_mid_forward() {
-        true => Upstream::Partial,
-        false => Upstream::Whole,
-    };
     if let Some(server) = pump.server {
-        server.upstream = upstream;
+        server.upstream = pump.client.upstream();
     }
     outcome
 }

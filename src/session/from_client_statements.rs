@@ -38,6 +38,12 @@ enum About {
     Named(Meant),
 }
 
+impl About {
+    fn is_named(&self) -> bool {
+        matches!(self, Self::Named(_))
+    }
+}
+
 /// A name of ours that no statement ever has: they are numbered from one.
 pub(super) const NOBODY: &str = "PGWEIR_0";
 
@@ -248,19 +254,16 @@ impl Pump<'_> {
             return Some(Next::Stop(FromClient::Wait)); // it may be in one of those batches
         }
         server.sent_unnamed();
-        match &self.client.unnamed {
-            Some(rest) => {
-                server.sent_extended(Expect::Parse(ParseFor::Again));
-                self.client.tally.server_parses += 1;
-                let rest = rest.clone();
-                self.flush_run();
-                frontend::put_parse(self.bytes.to_server, b"", &rest);
-            }
-            None => {
-                server.sent_extended(Expect::Close(CloseFor::Stranger));
-                self.flush_run();
-                frontend::put_close_statement(self.bytes.to_server, b"");
-            }
+        if let Some(rest) = self.client.unnamed.take() {
+            server.sent_extended(Expect::Parse(ParseFor::Again));
+            self.client.tally.server_parses += 1;
+            self.flush_run();
+            frontend::put_parse(self.bytes.to_server, b"", &rest);
+            self.client.unnamed = Some(rest);
+        } else {
+            server.sent_extended(Expect::Close(CloseFor::Stranger));
+            self.flush_run();
+            frontend::put_close_statement(self.bytes.to_server, b"");
         }
         None
     }
@@ -292,16 +295,17 @@ impl Pump<'_> {
         let Tracking::On { limit } = self.client.tracking else {
             return Ok(self.extended(header, Expect::Describe(Said::AsItIs)));
         };
+        if about.is_named() && self.is_unsettled() {
+            return Ok(Next::Stop(FromClient::Wait));
+        }
         let said = match about {
-            About::Other => Said::AsItIs,
+            About::Other | About::Named(Meant::AsItIs) => Said::AsItIs,
             About::Unnamed => {
                 if let Some(wait) = self.own_unnamed() {
                     return Ok(wait);
                 }
                 Said::AsItIs
             }
-            About::Named(_) if self.is_unsettled() => return Ok(Next::Stop(FromClient::Wait)),
-            About::Named(Meant::AsItIs) => Said::AsItIs,
             About::Named(Meant::Ours(binding)) => {
                 self.take_frame(header);
                 self.ensure(&binding.statement, limit);
@@ -328,8 +332,12 @@ impl Pump<'_> {
         let Some(about) = self.about(header, "Close")? else {
             return wait_for_more(header, self.rest().len(), "Close");
         };
+        if about.is_named() && self.is_unsettled() {
+            return Ok(Next::Stop(FromClient::Wait));
+        }
         let binding = match about {
-            About::Other => return Ok(self.close_raw(header)),
+            // What we do not know by its name was made by SQL PREPARE.
+            About::Other | About::Named(Meant::AsItIs) => return Ok(self.close_raw(header)),
             About::Unnamed => {
                 let next = self.close_raw(header);
                 if matches!(next, Next::Frame) {
@@ -337,8 +345,6 @@ impl Pump<'_> {
                 }
                 return Ok(next);
             }
-            About::Named(_) if self.is_unsettled() => return Ok(Next::Stop(FromClient::Wait)),
-            About::Named(Meant::AsItIs) => return Ok(self.close_raw(header)), // of SQL PREPARE
             About::Named(Meant::Guessed(_)) => None,
             // Servers keep the statement for the other clients; only the name goes.
             About::Named(Meant::Ours(binding)) => self.client.statements.remove(&binding.name),

@@ -93,7 +93,7 @@ impl Pump<'_> {
             let Some(header) = peeked.map_err(|_| OutOfSync::Malformed { tag })? else {
                 break;
             };
-            if self.must_be_whole(header) && self.rest().len() < header.total {
+            if must_be_whole(header) && self.rest().len() < header.total {
                 break;
             }
             self.server.body = match self.frame(header)? {
@@ -161,15 +161,6 @@ impl Pump<'_> {
                 Ok(total) if total >= HEADER_LEN && total <= self.rest().len() => self.run += total,
                 Ok(_) | Err(_) => return, // not all there, or wrong
             }
-        }
-    }
-
-    /// Frames whose body must be read. All are small, or not looked into.
-    fn must_be_whole(&self, header: Header) -> bool {
-        match header.tag {
-            b'Z' | b'S' | b'E' => header.total <= LOOK_INTO_MAX,
-            b'C' => header.total <= HEADER_LEN + b"DEALLOCATE ALL\0".len(),
-            _ => false,
         }
     }
 
@@ -250,9 +241,10 @@ impl Pump<'_> {
             let shared = Arc::ptr_eq(&self.client.params, &self.server.params);
             let server = with_value(&self.server.params, name, value);
             if !setup {
-                self.client.params = match shared {
-                    true => Arc::clone(&server),
-                    false => with_value(&self.client.params, name, value),
+                self.client.params = if shared {
+                    Arc::clone(&server)
+                } else {
+                    with_value(&self.client.params, name, value)
                 };
             }
             self.server.params = server;
@@ -337,5 +329,14 @@ impl Pump<'_> {
             Renamed::Yes => Some(out),
             Renamed::No => None,
         }
+    }
+}
+
+/// Frames whose body must be read. All are small, or not looked into.
+fn must_be_whole(header: Header) -> bool {
+    match header.tag {
+        b'Z' | b'S' | b'E' => header.total <= LOOK_INTO_MAX,
+        b'C' => header.total <= HEADER_LEN + b"DEALLOCATE ALL\0".len(),
+        _ => false,
     }
 }

@@ -66,7 +66,7 @@ impl fmt::Debug for Statement {
         f.debug_struct("Statement")
             .field("id", &self.id)
             .field("bytes", &self.rest.len())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -174,6 +174,10 @@ impl Eq for ByName {}
 /// Names that one client has prepared. Empty clients own nothing.
 #[derive(Debug, Default)]
 pub struct ClientStatements {
+    #[expect(
+        clippy::box_collection,
+        reason = "most clients have none, and a pointer is smaller than a set"
+    )]
     by_name: Option<Box<HashSet<ByName>>>,
 }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::client_state::Body;
 use super::owed::{CloseFor, CopyTail, Expect, MAX_OWED, Owed, ParseFor, SyncSent};
-use super::params::{ParamSet, UNKNOWN};
-use super::prepared::{Binding, ServerStatements};
+use super::params::ParamSet;
+use super::prepared::ServerStatements;
 use crate::protocol::TransactionStatus;
 
 /// What happens to a frame from the server.
@@ -114,7 +114,7 @@ pub(super) enum Settling {
 /// State of one server connection.
 #[derive(Debug)]
 pub struct ServerState {
-    owed: Owed,
+    pub(super) owed: Owed,
     status: TransactionStatus,
     batch: Batch,
     skipping: bool,
@@ -128,7 +128,7 @@ pub struct ServerState {
     pub(super) upstream: Upstream,
     pub(super) unnamed: Unnamed,
     pub(super) settling: Settling,
-    reported: Arc<ParamSet>,
+    pub(super) reported: Arc<ParamSet>,
     /// Values of the tracked parameters as the server reported them.
     pub params: Arc<ParamSet>,
     /// Statements that the server holds under our names.
@@ -222,11 +222,9 @@ impl ServerState {
 
     /// The probe is sent: with a `Sync` where the server may be waiting for one.
     pub(super) fn sent_probe(&mut self) -> SyncSent {
-        let sync = match self.skipping {
-            true => SyncSent::Yes,
-            false => SyncSent::NotYet,
-        };
-        if sync == SyncSent::Yes {
+        let mut sync = SyncSent::NotYet;
+        if self.skipping {
+            sync = SyncSent::Yes;
             self.owed.push(Expect::ProbeSync);
         }
         self.sent_closing(Expect::Probe);
@@ -468,89 +466,16 @@ impl ServerState {
         Ok(dropped)
     }
 
-    /// The server has dropped all its statements: what was sent behind that will be prepared when it
-    /// gets there. Returns the client's names among them.
-    pub(super) fn discarded_statements(&mut self) -> Vec<Arc<Binding>> {
-        let after = self.owed.replay_after_discard();
-        self.prepared.clear();
-        for statement in after.held {
-            self.prepared.add(statement);
-        }
-        after.named
-    }
-
-    /// The server's unreported parameters are set to what `link` says; reported ones come by themselves.
-    pub(super) fn assume_unreported(&mut self, client: &ParamSet) {
-        let server = Arc::clone(&self.params);
-        let mut assumed = ParamSet::clone(&server);
-        let is_ours = |name: &str| self.reported.value(name).is_none();
-        for (name, value) in client.iter().filter(|(name, _)| is_ours(name)) {
-            assumed.set(name, value);
-        }
-        let gone = |name: &str| is_ours(name) && client.value(name).is_none();
-        for (name, _) in server.iter().filter(|(name, _)| gone(name)) {
-            assumed.remove(name);
-        }
-        self.params = Arc::new(assumed);
-    }
-
-    /// A command may have changed parameters: the server says so for what it reports, the rest must be
-    /// set again for whoever comes next.
-    pub(super) fn doubt_unreported(&mut self) {
-        let server = Arc::clone(&self.params);
-        let is_ours = |name: &str| self.reported.value(name).is_none();
-        for (name, _) in server.iter().filter(|(name, _)| is_ours(name)) {
-            Arc::make_mut(&mut self.params).set(name, UNKNOWN);
-        }
-    }
-
     /// The server has a parameter that cannot be carried to another server.
     pub(super) fn has_unsettable(&mut self) {
         self.doubt = Some(Doubt::Unsettable);
-    }
-
-    /// A reset query has run: `DISCARD ALL` has taken the prepared statements with it.
-    pub fn was_reset(&mut self, sql: &str) {
-        let words = sql.to_ascii_uppercase();
-        if words.contains("DISCARD ALL") || words.contains("DEALLOCATE ALL") {
-            self.prepared.clear();
-        }
-        if words.contains("DISCARD ALL") || words.contains("RESET ALL") {
-            self.doubt_unreported();
-        }
     }
 
     fn failed_batch(&mut self, syncs: usize) -> Vec<Expect> {
         let (dropped, sync) = self.owed.fail_until_sync();
         self.skipping = sync == SyncSent::NotYet;
         self.owed.insert_maybe_syncs(0, syncs);
-        for entry in &dropped {
-            match entry {
-                Expect::Parse(ParseFor::Injected(statement)) => {
-                    self.prepared.forget(statement.id());
-                }
-                Expect::Parse(ParseFor::Client(binding)) => {
-                    self.prepared.forget(binding.statement.id());
-                }
-                Expect::Close(CloseFor::Evicted(Some(statement))) => {
-                    self.prepared.add(Arc::clone(statement));
-                }
-                Expect::Query
-                | Expect::Function
-                | Expect::Parse(ParseFor::Raw | ParseFor::Again | ParseFor::Duplicate(_))
-                | Expect::Bind(_)
-                | Expect::Describe(_)
-                | Expect::Execute
-                | Expect::Close(CloseFor::Raw | CloseFor::Evicted(None) | CloseFor::Stranger)
-                | Expect::Sync
-                | Expect::MaybeSync
-                | Expect::ProbeSync
-                | Expect::Probe
-                | Expect::Setup
-                | Expect::CopyEnd
-                | Expect::Local(_) => {}
-            }
-        }
+        self.undo_statements(&dropped);
         dropped
     }
 }

@@ -4,7 +4,9 @@
 //! A client must be told the same in both worlds, and a server that is at rest must have nothing left
 //! of its client. A failure prints the seed, which gives the same run again.
 
+#[cfg(test)]
 mod backend;
+#[cfg(test)]
 mod script;
 
 use std::collections::BTreeMap;
@@ -176,22 +178,25 @@ impl World {
         }
     }
 
+    /// What everybody is doing, for a failed run.
     fn story(&self) -> String {
-        let mut out = String::new();
-        for client in self.clients.iter().filter(|client| !client.gone) {
-            out += &format!(
-                "\nflight {} of {}, server {:?}, waiting input {:?},\n told {:?}\n expected {:?}",
+        let tell = |client: &Client| {
+            let server = client.server.and_then(|at| self.servers.get(at));
+            format!(
+                "flight {} of {}, {:?}, unread {:?}\n told {:?}\n expected {:?}\n",
                 client.flight,
                 client.flights.len(),
-                client
-                    .server
-                    .map(|at| (&self.servers[at].state, &self.servers[at].backend)),
+                server.map(|server| (&server.state, &server.backend)),
                 String::from_utf8_lossy(&client.input),
                 String::from_utf8_lossy(&client.told),
                 String::from_utf8_lossy(&client.answers),
-            );
-        }
-        out
+            )
+        };
+        self.clients
+            .iter()
+            .filter(|client| !client.gone)
+            .map(tell)
+            .collect()
     }
 
     /// One client does a little. Says whether anything happened.

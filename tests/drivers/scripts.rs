@@ -34,7 +34,7 @@ fn loads(mut probe: Command) -> bool {
 }
 
 fn run(mut command: Command, name: &str, mode: Mode) {
-    let stage = Stage::start(mode, "");
+    let stage = Stage::start(mode);
     command.arg(stage.url()).arg(mode.name());
     command.env("PGWEIR_TEST_SOCKETS", stage.sockets());
     command.env("PGWEIR_TEST_CA", stage.authority());

@@ -2,6 +2,7 @@
 //!
 //! The pooler is this package's pgweir; `PGWEIR_TEST_POOLER` names another program that takes the
 //! same settings, to see how that one behaves.
+#![allow(dead_code, reason = "each test program uses its part")]
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -56,7 +57,7 @@ impl Mode {
 #[derive(Debug)]
 pub struct Stage {
     // Dropped in this order: the pooler before its servers.
-    _pooler: Process,
+    pooler: Process,
     /// The servers.
     pub cluster: Cluster,
     /// The programs.
@@ -67,18 +68,50 @@ pub struct Stage {
     pub mode: Mode,
 }
 
+/// What a stage has beyond the usual.
+#[derive(Debug, Clone, Copy)]
+pub struct Extras<'a> {
+    /// A rule of the server's `pg_hba.conf`.
+    pub hba: &'a str,
+    /// Settings of the server.
+    pub server: &'a [(&'a str, &'a str)],
+    /// Lines of the pooler's settings.
+    pub pooler: &'a str,
+    /// Databases that the pooler serves under their own name; `*` for all.
+    pub databases: &'a str,
+}
+
+impl Default for Extras<'_> {
+    fn default() -> Self {
+        Self {
+            hba: SCRAM_ON_LOOPBACK,
+            server: &[],
+            pooler: "",
+            databases: NAME,
+        }
+    }
+}
+
 impl Stage {
-    /// Starts everything; `more` are lines of settings.
-    pub fn start(mode: Mode, more: &str) -> Self {
+    /// Starts everything.
+    pub fn start(mode: Mode) -> Self {
+        Self::with(mode, Extras::default())
+    }
+
+    /// Starts everything, with extras.
+    pub fn with(mode: Mode, extras: Extras<'_>) -> Self {
         let installation = Installation::find().unwrap();
-        let options = ClusterOptions {
+        let mut options = ClusterOptions {
             max_connections: 120,
-            hba: vec![SCRAM_ON_LOOPBACK.to_owned()],
+            hba: vec![extras.hba.to_owned()],
             templates: Some(PathBuf::from(env!("CARGO_TARGET_TMPDIR"))),
             ..ClusterOptions::default()
         }
         .with_setting("password_encryption", "scram-sha-256")
         .with_setting("max_prepared_transactions", "10");
+        for (name, value) in extras.server {
+            options = options.with_setting(name, value);
+        }
         let cluster = Cluster::start(&installation, options).unwrap();
         let primary = cluster.primary();
         // A superuser, since the tests look at other sessions.
@@ -87,10 +120,10 @@ impl Stage {
         let database = format!("create database {NAME} owner {NAME}");
         primary.psql("postgres", &database).unwrap();
         let port = free_port().unwrap();
-        let ini = write_files(&installation, &cluster, (mode, port), more);
-        let _pooler = start_pooler(&installation, &cluster, &ini, port);
+        let ini = write_files(&installation, &cluster, (mode, port), extras);
+        let pooler = start_pooler(&installation, &cluster, &ini, port);
         Self {
-            _pooler,
+            pooler,
             cluster,
             installation,
             port,
@@ -146,6 +179,7 @@ impl Stage {
 }
 
 /// Says at once, past the capturing of output, that something is left out. In CI it is an error.
+#[allow(clippy::explicit_write, reason = "`eprintln!` would be captured")]
 pub fn skip(what: &str, reason: &str) {
     let line = format!("skipped: {what}: {reason}");
     assert!(
@@ -163,7 +197,7 @@ fn write_files(
     installation: &Installation,
     cluster: &Cluster,
     (mode, port): (Mode, u16),
-    more: &str,
+    extras: Extras<'_>,
 ) -> PathBuf {
     let dir = cluster.dir();
     let write = |name: &str, content: &str| {
@@ -178,9 +212,14 @@ fn write_files(
     let size = mode.pool_size();
     let mode = mode.name();
     let dir_name = dir.display();
+    let Extras {
+        pooler: more,
+        databases,
+        ..
+    } = extras;
     let ini = format!(
         "[databases]\n\
-         {NAME} = host=127.0.0.1 port={server}\n\
+         {databases} = host=127.0.0.1 port={server}\n\
          [pgbouncer]\n\
          listen_addr = 127.0.0.1\n\
          listen_port = {port}\n\

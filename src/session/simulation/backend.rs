@@ -56,6 +56,7 @@ struct Portal {
 type Refused = (&'static str, String);
 
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "they are PostgreSQL's own")]
 pub struct Backend {
     input: Vec<u8>,
     buffered: Vec<u8>,
@@ -390,10 +391,9 @@ impl Backend {
         self.say(b'G', b"\0\0\0");
         self.flush();
         let fails = match rest.split(' ').next() {
-            Some("never") => Fails::Never,
             Some("end") => Fails::AtEnd,
             Some("0") => return Err(("P0001", "before any row".into())),
-            Some(row) => Fails::AtRow(row.parse().unwrap_or(1)),
+            Some(row) => row.parse().map_or(Fails::Never, Fails::AtRow),
             None => Fails::Never,
         };
         self.copy = Some(Copy {

@@ -258,7 +258,7 @@ impl<'a> Script<'a> {
             self.end_flight();
         }
         for _ in 0..self.dice.below(5) {
-            let tag = self.dice.pick(&[b'd', b'd', b'd', b'd', b'H', b'S']);
+            let tag = self.dice.pick(b"ddddHS");
             self.send(tag, if tag == b'd' { b"row\n" } else { b"" });
             if self.dice.one_in(5) {
                 self.end_flight();
