@@ -16,6 +16,7 @@ pub fn scripts() -> Vec<Script> {
         scripts.extend(errors(name));
         scripts.extend(flushed(name));
     }
+    scripts.extend(unnamed());
     scripts.extend(names());
     scripts.extend(portals());
     scripts.extend(forgotten_names());
@@ -174,8 +175,7 @@ fn errors(name: &str) -> Vec<Script> {
             .say(&[describe('S', name), sync()])
             .say(&[close('S', name), sync()])
             .say(&whole(name, "select $1::text", &["after"]));
-        // The unnamed statement is the server connection's: after its transaction, the next client
-        // of a transaction pool may have another one there.
+        // A pool carries the unnamed statement along only when the batch that parsed it ended well.
         scripts.push(match name {
             "" => failed.session_only(),
             _ => failed,
@@ -220,6 +220,52 @@ fn flushed(name: &str) -> Vec<Script> {
             .send(&[describe('P', ""), flush(), bind("", name, &[]), flush()])
             .say(&[sync()])
             .query("select 1"),
+    ]
+}
+
+/// The unnamed statement, which is the server connection's: a pool must carry it along.
+fn unnamed() -> Vec<Script> {
+    let use_it = |value: &[u8]| [bind("", "", &[Some(value)]), execute("", 0), sync()];
+    let scripts = vec![
+        script("the unnamed statement in the next transaction")
+            .say(&[parse("", "select $1::int + 1", &[]), sync()])
+            .say(&use_it(b"1")),
+        script("the unnamed statement is described in the next transaction")
+            .say(&[parse("", "select $1::int + 1", &[]), sync()])
+            .say(&[describe('S', ""), sync()]),
+        script("the unnamed statement is gone after a simple query")
+            .say(&[parse("", "select $1::int + 1", &[]), sync()])
+            .query("select 1")
+            .say(&use_it(b"1")),
+        script("the unnamed statement is gone after its close")
+            .say(&[parse("", "select $1::int + 1", &[]), sync()])
+            .say(&[close('S', ""), sync()])
+            .say(&use_it(b"1")),
+        script("another unnamed statement takes its place")
+            .say(&[parse("", "select $1::int + 1", &[]), sync()])
+            .say(&[parse("", "select $1::int + 2", &[]), sync()])
+            .say(&use_it(b"1")),
+        script("a failed parse leaves no unnamed statement")
+            .say(&[parse("", "select $1::int + 1", &[]), sync()])
+            .say(&[parse("", "selec", &[]), sync()])
+            .say(&use_it(b"1")),
+    ];
+    scripts.into_iter().map(Script::tracked_only).collect()
+}
+
+/// What a transaction pool does not do as the server does it, yet.
+pub fn known_to_differ() -> Vec<Script> {
+    let parsed = [parse("", "select $1::int + 1", &[]), sync()];
+    let used = [bind("", "", &[Some(b"1")]), execute("", 0), sync()];
+    vec![
+        script("the unnamed statement over many transactions")
+            .say(&parsed)
+            .say(&used)
+            .say(&used)
+            .say(&used),
+        script("the unnamed statement outlives an error behind its parse")
+            .say(&[&parsed[..1], &[bind("", "", &[]), sync()]].concat())
+            .say(&used),
     ]
 }
 

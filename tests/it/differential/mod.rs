@@ -142,8 +142,18 @@ fn a_transaction_pool_gives_the_same_bytes_as_the_server() {
         .set("server_round_robin", 1)
         .start();
     let mut scripts = corpus();
-    scripts.retain(|script| script.scope == Scope::Everywhere);
+    scripts.retain(|script| script.scope != Scope::Session);
     compare_all(&scripts, weir.port(), "transaction");
+}
+
+#[test]
+#[ignore = "the unnamed statement is carried along for one use only, and not past an error"]
+fn a_transaction_pool_carries_the_unnamed_statement_along() {
+    let weir = Setup::new()
+        .database("transaction", "pool_size=3")
+        .set("server_round_robin", 1)
+        .start();
+    compare_all(&extended::known_to_differ(), weir.port(), "transaction");
 }
 
 #[test]
@@ -174,7 +184,7 @@ fn a_tiny_statement_limit_changes_nothing_but_the_speed() {
         .set("max_prepared_statements", 1)
         .start();
     let mut scripts = corpus();
-    scripts.retain(|script| script.scope == Scope::Everywhere && !script.is_unnamed());
+    scripts.retain(|script| script.scope != Scope::Session && !script.is_unnamed());
     compare_all(&scripts, weir.port(), "transaction");
 }
 

@@ -22,6 +22,8 @@ pub enum Step {
 pub enum Scope {
     /// In transaction pools and in session pools.
     Everywhere,
+    /// In session pools, and in transaction pools that follow prepared statements.
+    Tracked,
     /// In session pools only: it relies on state that belongs to one server connection.
     Session,
 }
@@ -50,6 +52,12 @@ impl Script {
     /// For session pools only.
     pub fn session_only(mut self) -> Self {
         self.scope = Scope::Session;
+        self
+    }
+
+    /// Not for transaction pools with `max_prepared_statements = 0`.
+    pub fn tracked_only(mut self) -> Self {
+        self.scope = Scope::Tracked;
         self
     }
 
