@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::auth::userlist::{self, BrokenAt, Userlist};
 use crate::config::{self, Config, Diagnostic, Loaded, Origin};
+use crate::process::daemon;
 
 use super::tls::{self, Tls, TlsSetupError};
 
@@ -76,7 +77,7 @@ impl Source {
     pub fn new(path: impl Into<String>, overrides: Vec<(String, String)>) -> Self {
         let env = std::env::vars_os().filter_map(|(name, value)| {
             let name = name.into_string().ok()?;
-            let ours = name.starts_with(config::ENVIRONMENT_PREFIX);
+            let ours = name.starts_with(config::ENVIRONMENT_PREFIX) && name != daemon::MARK;
             ours.then_some((name, value.into_string().ok()?))
         });
         Self {

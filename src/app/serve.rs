@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread;
 
 use ring::rand::{SecureRandom, SystemRandom};
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -128,6 +128,13 @@ fn source(arguments: &Serve) -> Source {
     Source::new(arguments.config.to_string_lossy(), user.collect())
 }
 
+/// What the main thread works with.
+struct Post {
+    runtime: Runtime,
+    signals: Signals,
+    readiness: Option<Readiness>,
+}
+
 /// With user, log and configuration in place: takes what must be given back at the end.
 fn run(
     config: Config,
@@ -136,6 +143,17 @@ fn run(
     readiness: Option<Readiness>,
 ) -> Result<(), ServeError> {
     tell_limits(&config);
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    // Before anybody can know of this process: a signal must not end it and leave its files behind.
+    let signals = {
+        let _entered = runtime.enter();
+        Signals::listen()?
+    };
+    let post = Post {
+        runtime,
+        signals,
+        readiness,
+    };
     let pid_file = match &config.settings.pidfile {
         Some(path) => Some(take_pid_file(Path::new(path))?),
         None => None,
@@ -144,7 +162,7 @@ fn run(
         .map_err(ServeError::from)
         .and_then(|listening| {
             let Listening { bound, place } = listening;
-            let served = compose(config, source, log, (bound, readiness));
+            let served = compose(config, source, log, (bound, post));
             if let Some(Err(error)) = place.map(|place| place.remove()) {
                 events::internal_error("removing the unix socket", &error);
             }
@@ -184,7 +202,7 @@ fn compose(
     config: Config,
     source: Source,
     (flags, log): (LogFlags, LogHandle),
-    (bound, readiness): (Vec<Bound>, Option<Readiness>),
+    (bound, post): (Vec<Bound>, Post),
 ) -> Result<(), ServeError> {
     if bound.is_empty() {
         return Err(ServeError::Nowhere);
@@ -228,8 +246,12 @@ fn compose(
         })
         .collect::<io::Result<Vec<_>>>()?;
     pooler.start_workers(workers.iter().map(Worker::runtime).collect());
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(attend(&host, bound, workers.into(), readiness))
+    let Post {
+        runtime,
+        signals,
+        readiness,
+    } = post;
+    runtime.block_on(attend(&host, bound, workers.into(), (signals, readiness)))
 }
 
 /// The main thread's work: accept, let time pass, obey signals, until the process may end.
@@ -237,7 +259,7 @@ async fn attend(
     host: &Host,
     bound: Vec<Bound>,
     workers: Arc<[Worker]>,
-    readiness: Option<Readiness>,
+    (mut signals, readiness): (Signals, Option<Readiness>),
 ) -> Result<(), ServeError> {
     let pooler = host.pooler();
     let mut doors = JoinSet::new();
@@ -250,7 +272,6 @@ async fn attend(
         };
         set.spawn(accept(listener, Arc::clone(&workers)));
     }
-    let mut signals = Signals::listen()?;
     host.open_minimum(&pooler.config());
     events::process_up();
     // Without a service manager there is nobody to tell.

@@ -1,7 +1,7 @@
 //! Buffers that are lent while bytes are in flight.
 //!
 //! An idle connection owns no buffer. Each worker thread keeps a few empty ones, so that a busy
-//! connection neither allocates nor keeps what it used. Invariant: at most [`KEPT`] of each size stay
+//! connection neither allocates nor keeps what it used. Invariant: at most 64 of each size stay
 //! with a thread, and none that has grown beyond its class.
 
 use std::cell::RefCell;

@@ -189,6 +189,16 @@ impl Pooler {
         (WorkerId(u16::try_from(index).unwrap_or(0)), handle)
     }
 
+    /// Has all clients look whether their server is still wanted, where `server_fast_close` asks for
+    /// that.
+    pub fn nudge_clients(&self) {
+        if self.config().settings.server_fast_close {
+            for client in self.clients.all() {
+                client.control.nudge();
+            }
+        }
+    }
+
     /// Whether new logins are refused.
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)

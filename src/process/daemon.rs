@@ -12,8 +12,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// Set in the environment of the process in the background.
-const MARK: &str = "PGWEIR_BACKGROUND";
+/// Set in the environment of the process in the background. No setting has this name.
+pub const MARK: &str = "PGWEIR_BACKGROUND";
 const READY: &[u8] = b"ready\n";
 
 /// Longest time that a start in the background may take.

@@ -171,8 +171,10 @@ impl LogHandle {
     pub fn apply(&self, settings: &LogSettings) -> Result<(), SinkError> {
         self.live.set(settings);
         tracing::callsite::rebuild_interest_cache();
+        // First the old lines: whoever sees the new file finds every later line in it.
+        self.writer.flush(PATIENCE);
         let sinks = Sinks::open(&settings.sinks, std::process::id())?;
-        self.writer.switch_to(sinks, PATIENCE);
+        self.writer.switch_to(sinks);
         Ok(())
     }
 

@@ -198,9 +198,8 @@ impl Writer {
         }
     }
 
-    /// Changes the sinks; lines already queued still go to the old ones.
-    pub fn switch_to(&self, sinks: Sinks, patience: Duration) {
-        self.flush(patience);
+    /// Changes the sinks, also for lines that are queued already: [`Self::flush`] goes before.
+    pub fn switch_to(&self, sinks: Sinks) {
         self.shared.lock().sinks = Some(sinks);
     }
 

@@ -82,7 +82,7 @@ fn bench(setup: &Setup, adds: Adds, arguments: &[&str]) {
         "{failed:?}"
     );
     assert!((1..=POOL).contains(&highest), "{highest} connections");
-    assert_added(adds, before, sums());
+    assert_added(adds, &before, &sums());
 }
 
 fn command(weir: &Weir, arguments: &[&str]) -> std::process::Command {
@@ -105,7 +105,7 @@ fn sums() -> Vec<i64> {
 
 /// Every transaction adds the same amount in several places: had one been lost, doubled or mixed
 /// with another, the sums would differ.
-fn assert_added(adds: Adds, before: Vec<i64>, after: Vec<i64>) {
+fn assert_added(adds: Adds, before: &[i64], after: &[i64]) {
     let added: Vec<_> = after
         .iter()
         .zip(before)

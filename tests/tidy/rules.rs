@@ -210,7 +210,7 @@ pub fn unreachable_files(files: &[Source]) -> Vec<String> {
 }
 
 /// Folders whose files the documents may name.
-const NAMED_FOLDERS: &[&str] = &["src/", "tests/"];
+const NAMED_FOLDERS: &[&str] = &["src/", "tests/", "fuzz/", "benches/"];
 
 /// Files and folders that a document at the root names and that are not there.
 pub fn lost_paths(files: &[Source]) -> Vec<String> {

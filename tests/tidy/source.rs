@@ -110,11 +110,17 @@ pub fn collect(root: &Path, dir: &Path, depth: Depth, found: &mut Vec<Source>) {
     }
 }
 
-/// Finds the files that only a `#[cfg(test)] mod name;` leads to.
+/// Finds the files that only a `#[cfg(test)] mod name;` leads to, and those below them.
 pub fn mark_tests(files: &mut [Source]) {
+    while mark_one_level(files) {}
+}
+
+/// True where a file was found.
+fn mark_one_level(files: &mut [Source]) -> bool {
     let declares = |parent: &Source, name: &str| {
         let declaration = format!("mod {name};");
-        parent.code.contains(&declaration) && !parent.shipped.contains(&declaration)
+        let shipped = !parent.all_tests && parent.shipped.contains(&declaration);
+        parent.code.contains(&declaration) && !shipped
     };
     let is_test = |file: &Source, files: &[Source]| {
         let module = file.module();
@@ -132,9 +138,12 @@ pub fn mark_tests(files: &mut [Source]) {
         .iter()
         .map(|file| is_test(file, files))
         .collect::<Vec<_>>();
+    let mut news = false;
     for (file, found) in files.iter_mut().zip(found) {
+        news |= found && !file.all_tests;
         file.all_tests |= found;
     }
+    news
 }
 
 /// Replaces comments and the inside of literals by blanks; newlines stay.

@@ -192,6 +192,7 @@ impl Host {
         self.pooler()
             .pools
             .with(|pools, out| pools.reconnect(scope, now, out));
+        self.pooler().nudge_clients();
     }
 
     /// The next server of each pool may greet with other parameters.

@@ -71,7 +71,8 @@ fn lines_in_the_manner_of_pgbouncers_documentation_are_read() {
     let entries = [
         "foodb =",
         "bardb = host=localhost dbname=bazdb",
-        "forcedb = host=localhost port=300 user=baz password=foo client_encoding=UTF8 datestyle=ISO",
+        "forcedb = host=localhost port=300 user=baz password=foo client_encoding=UTF8 \
+         datestyle=ISO",
         "template1 = host=localhost dbname=template1 auth_user=someuser",
         "nondefaultdb = pool_size=50 reserve_pool_size=10",
         "pgb-1.example = host=host1.example.com,host2.example.com load_balance_hosts=disable",

@@ -424,7 +424,8 @@ fn our_two_logins_understand_each_other() {
 #[test]
 fn keys_are_chosen_only_beside_the_verifier_they_belong_to() {
     use ServerCredential as Have;
-    let text = b"SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
+    let text = b"SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$\
+        WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
     let verifier = Secret::parse(text).unwrap();
     let pencil = Password::new(b"pencil").unwrap();
     let Secret::Scram(parts) = &verifier else {
@@ -466,7 +467,8 @@ proptest! {
             match login.step(tag, &body) {
                 Ok(ServerLoginStep::Continue(next)) => login = next,
                 Ok(ServerLoginStep::Done(_)) => return Err(TestCaseError::fail("logged in")),
-                Ok(ServerLoginStep::Send { .. } | ServerLoginStep::NeedKeys { .. }) | Err(_) => break,
+                Err(_) => break,
+                Ok(ServerLoginStep::Send { .. } | ServerLoginStep::NeedKeys { .. }) => break,
             }
         }
     }

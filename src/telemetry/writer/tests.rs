@@ -42,12 +42,13 @@ fn lines_keep_their_order_and_a_flush_finds_them_in_the_file() {
 }
 
 #[test]
-fn a_switch_sends_earlier_lines_to_the_old_file_and_later_ones_to_the_new() {
+fn a_switch_after_a_flush_sends_earlier_lines_to_the_old_file_and_later_ones_to_the_new() {
     let dir = tempfile::tempdir().unwrap();
     let (old, new) = (dir.path().join("old"), dir.path().join("new"));
     let writer = Writer::start(to_file(&old), Box::new(tell)).unwrap();
     say(&writer, "before");
-    writer.switch_to(to_file(&new), PATIENCE);
+    writer.flush(PATIENCE);
+    writer.switch_to(to_file(&new));
     say(&writer, "after");
     writer.flush(PATIENCE);
     assert_eq!(std::fs::read_to_string(&old).unwrap(), "before\n");

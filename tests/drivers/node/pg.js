@@ -164,12 +164,23 @@ async function copyStreamsInAndOut() {
   await client.end();
 }
 
+// Waits until the server has the query.
+async function running(text) {
+  const watcher = await connect();
+  const query = 'select state from pg_stat_activity where query = $1';
+  for (;;) {
+    const { rows } = await watcher.query(query, [text]);
+    if (rows.length === 1 && rows[0].state === 'active') break;
+  }
+  await watcher.end();
+}
+
 async function aQueryIsCancelledBySecondConnection() {
   const [client, other] = [await connect(), await connect()];
   for (let turn = 0; turn < 3; turn += 1) {
     const sleeping = client.query('select pg_sleep(40)').catch((error) => error);
     const standing = other.query('select pg_sleep(0.8)');
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await running('select pg_sleep(40)');
     const canceller = new Client({ connectionString: url });
     canceller.processID = client.processID;
     const { connection } = canceller;

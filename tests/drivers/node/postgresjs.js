@@ -73,8 +73,12 @@ async function queriesAreCancelled() {
   const sql = open({ max: 2 });
   await sql`select 1`;
   const query = sql`select pg_sleep(40)`;
-  setTimeout(() => query.cancel(), 300);
-  await assert.rejects(query, { code: '57014' });
+  const outcome = assert.rejects(query.execute(), { code: '57014' });
+  const active = () =>
+    sql`select 1 from pg_stat_activity where query ~ '^select pg_sleep' and state = 'active'`;
+  while ((await active()).count === 0);
+  query.cancel();
+  await outcome;
   assert.equal((await sql`select 1 as v`)[0].v, 1);
   await sql.end();
 }

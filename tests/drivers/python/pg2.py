@@ -132,11 +132,20 @@ def long_lists_of_values_are_inserted():
 
 @check
 def a_query_is_cancelled_by_a_second_connection():
-    conn = connect()
+    def cancel_when_running(conn):
+        watcher = connect()
+        running = "select state from pg_stat_activity where query = 'select pg_sleep(42)'"
+        while query(watcher, running) != [("active",)]:
+            time.sleep(0.02)
+        watcher.close()
+        conn.cancel()
+
     for sslmode in ("disable", "require"):
         conn = connect(sslmode=sslmode)
-        threading.Timer(0.3, conn.cancel).start()
-        raises(errors.QueryCanceled, query, conn, "select pg_sleep(40)")
+        thread = threading.Thread(target=cancel_when_running, args=[conn])
+        thread.start()
+        raises(errors.QueryCanceled, query, conn, "select pg_sleep(42)")
+        thread.join()
         assert query(conn, "select 1") == [(1,)]
         conn.close()
 

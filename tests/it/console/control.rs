@@ -127,6 +127,20 @@ fn reconnect_replaces_connections_as_they_become_free() {
 }
 
 #[test]
+fn fast_close_ends_a_session_between_transactions_and_not_inside_one() {
+    let setup = Setup::new().set("pool_mode", "session");
+    let weir = setup.set("server_fast_close", 1).start();
+    let (mut busy, mut idle) = (weir.app(), weir.client("it", "other"));
+    busy.run("begin");
+    idle.run("select 1");
+    run(&mut weir.console(), "reconnect", "RECONNECT");
+    assert_eq!(idle.farewell(), "08P01 database configuration changed");
+    assert_eq!(busy.value("select 1"), "1", "its transaction goes on");
+    busy.send(&query("commit"));
+    assert_eq!(busy.farewell(), "08P01 database configuration changed");
+}
+
+#[test]
 fn disabled_databases_let_nobody_in() {
     let weir = Setup::new().start();
     let mut inside = weir.app();

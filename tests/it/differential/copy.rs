@@ -1,4 +1,5 @@
 //! Sessions with COPY.
+#![allow(clippy::too_many_lines, reason = "scripts are tables")]
 
 use super::script::{Script, script};
 use crate::support::message::{
@@ -171,7 +172,7 @@ fn extended() -> Vec<Script> {
     let row = || copy_data(b"1\tone\n");
     let mut scripts = Vec::new();
     for name in ["", "s"] {
-        let start = vec![parse(name, IN, &[]), bind("", name, &[]), execute("", 0)];
+        let start = [parse(name, IN, &[]), bind("", name, &[]), execute("", 0)];
         let with = |more: &[Vec<u8>]| [&start[..], more].concat();
         let block = |what: &str| script(format!("extended in: {what}, {name:?}")).query("begin");
         let ended = |script: Script| script.query("rollback").query("select 'after'");

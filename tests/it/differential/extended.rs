@@ -1,4 +1,5 @@
 //! Sessions of the extended protocol.
+#![allow(clippy::too_many_lines, reason = "scripts are tables")]
 
 use super::script::{Script, script};
 use crate::support::message::{

@@ -1,7 +1,7 @@
 //! Sessions of simple queries, function calls and notifications.
 
 use super::script::{Script, script};
-use crate::support::message::{flush, function_call, query, sync};
+use crate::support::message::{flush, function_call, query, sync, terminate};
 
 /// `int4pl(int4, int4)`
 const INT4PL: u32 = 177;
@@ -61,6 +61,12 @@ fn results() -> Vec<Script> {
                 query("select 3"),
             ])
             .ready(5),
+    );
+    scripts.push(
+        script("goodbye")
+            .query("select 1")
+            .send(&[terminate()])
+            .closed(),
     );
     scripts.push(
         script("sync and flush between queries")

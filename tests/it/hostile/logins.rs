@@ -1,4 +1,5 @@
 //! Attacks before and during the login.
+#![allow(clippy::too_many_lines, reason = "attacks are tables")]
 
 use super::Canary;
 use crate::support::fixture::PASSWORD;

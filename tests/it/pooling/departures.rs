@@ -6,7 +6,7 @@ use std::thread;
 use pgweir::demo::cluster::Cluster;
 
 use crate::support::fixture::options;
-use crate::support::message::{copy_data, parse, query, terminate};
+use crate::support::message::{Frame, copy_data, parse, query, terminate};
 use crate::support::wait::until;
 use crate::support::{Fixture, Setup, Weir, Wire};
 
@@ -166,7 +166,7 @@ fn a_busy_connection_that_the_server_ends_is_the_client_s_end_too() {
     let pid = scene.pid();
     let mut server = Fixture::get().superuser("postgres");
     server.run(&format!("select pg_terminate_backend({pid})"));
-    let errors: Vec<_> = client.until_closed().iter().map(|f| f.report()).collect();
+    let errors: Vec<_> = client.until_closed().iter().map(Frame::report).collect();
     let expected = [
         "57P01 terminating connection due to administrator command",
         "08P01 server conn crashed?",

@@ -142,7 +142,7 @@ fn codes_are_those_of_the_server_where_asked_for() {
     let code = |outcome: Result<_, crate::support::message::Frame>| {
         outcome.map_or_else(
             |error| error.field('C').unwrap(),
-            |_: crate::support::Wire| "".into(),
+            |_: crate::support::Wire| String::new(),
         )
     };
     assert_eq!(code(login("second").connect()), "53300");

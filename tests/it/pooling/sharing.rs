@@ -65,7 +65,7 @@ fn clients_of_one_pool_keep_their_own_statements_and_parameters() {
 /// Every client has another text under the same name, and changes it from time to time.
 fn own_statement(client: &mut Wire, number: usize, round: usize) {
     let era = round / 5;
-    if round % 5 == 0 {
+    if round.is_multiple_of(5) {
         let sql = format!("select {number} * 1000 + {era} + $1::int");
         client.send(&[close('S', "s"), parse("s", &sql, &[]), sync()].concat());
         client.until_ready(1);

@@ -127,6 +127,10 @@ fn newer_protocols_are_negotiated_down() {
     ));
     let frames = wire.until_ready(1);
     let answer = frames.iter().find(|frame| frame.tag == b'v').unwrap();
-    assert_eq!(answer.body[..8], [0, 0, 0, 0, 0, 0, 0, 1], "{answer:?}");
+    assert_eq!(
+        answer.body[..8],
+        [0, 3, 0, 0, 0, 0, 0, 1],
+        "3.0, and one option: {answer:?}"
+    );
     assert_eq!(&answer.body[8..], b"_pq_.wishes\0");
 }

@@ -10,4 +10,4 @@ pub mod wire;
 
 pub use fixture::Fixture;
 pub use weir::{Setup, Weir};
-pub use wire::{Login, Wire};
+pub use wire::Wire;

@@ -65,6 +65,10 @@ impl Setup {
     }
 
     /// A setting, which replaces an earlier one of the same name.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "numbers and texts read alike"
+    )]
     pub fn set(mut self, name: &str, value: impl ToString) -> Self {
         self.settings.retain(|(known, _)| known != name);
         self.settings.push((name.to_owned(), value.to_string()));
@@ -139,9 +143,8 @@ impl Setup {
     fn users(&self) -> String {
         let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
         let users = self.users.iter();
-        users
-            .map(|(name, secret)| format!("{} {}\n", quoted(name), quoted(secret)))
-            .collect()
+        let lines = users.map(|(name, secret)| format!("{} {}", quoted(name), quoted(secret)));
+        lines.collect::<Vec<_>>().join("\n") + "\n"
     }
 }
 
