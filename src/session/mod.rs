@@ -14,6 +14,7 @@ pub mod owed;
 pub mod params;
 pub mod prepared;
 pub mod server_login;
+mod server_memory;
 pub mod server_state;
 
 #[cfg(test)]
