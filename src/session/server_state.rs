@@ -331,7 +331,9 @@ impl ServerState {
                 }
                 Ok(Deliver::Nowhere)
             }
-            (b'G', Expect::Query | Expect::Execute) => Ok(self.copy_in_begins()),
+            (b'G', Expect::Query | Expect::Execute) if self.copy == CopyIn::None => {
+                Ok(self.copy_in_begins())
+            }
             (b'W', Expect::Query | Expect::Execute) => {
                 self.doubt = Some(Doubt::CopyBoth);
                 Ok(Deliver::ToClient)

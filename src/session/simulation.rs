@@ -460,9 +460,11 @@ fn lie(dice: &mut Dice, output: &mut Vec<u8>) {
     }
     match dice.below(3) {
         0 => drop(output.drain(..total)),
-        // A doubled `ReadyForQuery` cannot be told from the reply to the next `Sync`.
+        // Some lies cannot be seen through: a doubled `ReadyForQuery` may answer the next `Sync`; an
+        // invented copy, or the invented success of one, leaves a `Sync` unanswered.
         1 if tag != b'Z' => drop(output.splice(..0, output[..total].to_vec())),
-        _ => output[0] = dice.pick(b"12CDEGHINSTVWcdnst?K"),
+        _ if tag != b'E' => output[0] = dice.pick(b"12CDEHINSTVWcdnst?K"),
+        _ => {}
     }
 }
 

@@ -342,7 +342,7 @@ impl Backend {
                 Some(value) => drop(self.params.insert(rest.to_owned(), value.clone())),
                 None => drop(self.params.remove(rest)),
             },
-            "discard" | "deallocate" => {
+            "discard" | "deallocate" if rest == "all" => {
                 if word == "discard" {
                     if self.block() != Block::None {
                         return Err(("25001", "DISCARD ALL cannot run inside".into()));
