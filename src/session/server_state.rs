@@ -217,7 +217,16 @@ impl ServerState {
     pub fn holds_client(&self) -> bool {
         matches!(self.owed.back(), Some(Expect::Setup | Expect::Probe))
             || self.owed.has_maybe_syncs()
+            || self.may_lose_count()
             || (self.owed.len() >= MAX_OWED && !self.is_copy_in())
+    }
+
+    /// A copy that was begun together with a `Sync` has been ended by the client, and the `Sync` behind
+    /// it is sent. Should the copy fail, nobody knows how many of the two are answered; as long as
+    /// nothing more is sent, a probe can find out.
+    fn may_lose_count(&self) -> bool {
+        matches!(self.copy, CopyIn::Ended { syncs: 1.. })
+            && matches!(self.owed.back(), Some(Expect::Sync))
     }
 
     /// Whether a probe must be sent to settle what is owed.

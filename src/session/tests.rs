@@ -496,6 +496,37 @@ fn a_goodbye_waits_for_the_replies_that_are_sure_to_come() {
 }
 
 #[test]
+fn what_follows_a_failed_copy_in_the_same_flight_waits_until_its_syncs_are_settled() {
+    let mut table = Table::new(ON, 4096);
+    table.client(&[parse("s0", "copy"), sync()].concat());
+    table.server(&[frame(b'1', b""), ready(b'I')].concat());
+    table.client(&[bind("s0"), execute(), sync()].concat());
+    table.server(&[frame(b'2', b""), frame(b'G', b"\0\0\0")].concat());
+    let fail = [frame(b'f', b"\0"), sync()].concat();
+    table
+        .client_input
+        .put_slice(&[fail.clone(), close("s0"), sync()].concat());
+    let pump = |table: &mut Table| {
+        let bytes = ClientBytes {
+            input: &mut table.client_input,
+            to_server: &mut table.sent,
+            to_client: &mut table.told,
+        };
+        from_client(&mut table.client, Some(&mut table.server), bytes).unwrap()
+    };
+    assert_eq!(pump(&mut table), FromClient::Wait);
+    assert_eq!(table.sent.split().to_vec(), fail);
+    table.server(&[error("copy failed"), ready(b'I')].concat());
+    assert!(table.server.needs_probe());
+    probe(&mut table.server, &mut table.sent);
+    assert_eq!(table.sent.split().to_vec(), query(""));
+    assert_eq!(table.server(&[frame(b'I', b""), ready(b'I')].concat()), b"");
+    assert_eq!(pump(&mut table), FromClient::Drained);
+    assert_eq!(table.told(), frame(b'3', b""));
+    assert_eq!(table.sent.split().to_vec(), sync());
+}
+
+#[test]
 fn setup_is_swallowed_and_the_servers_spelling_reaches_the_client() {
     for step in STEPS {
         let mut table = Table::new(ON, step);

@@ -51,15 +51,13 @@ fn run(mode: Mode) {
         check("transactions", transactions_roll_back_when_dropped(&url)).await;
         check("portals", portals_are_read_in_parts(&url)).await;
         check("copy", copy_moves_rows(&url)).await;
+        check("unfinished", an_unfinished_copy_fails(&url)).await;
         check("cancel", a_query_is_cancelled(&url)).await;
         check("abandon", an_abandoned_query_harms_nobody(&url)).await;
         check("notices", notices_arrive(&url)).await;
         check("simple", simple_queries_give_everything(&url)).await;
         match mode {
-            Mode::Session => {
-                check("unfinished", an_unfinished_copy_fails(&url)).await;
-                check("notifications", notifications_arrive(&url)).await;
-            }
+            Mode::Session => check("notifications", notifications_arrive(&url)).await,
             Mode::Transaction => check("sharing", clients_share_few_servers(&url)).await,
         }
     });

@@ -1,7 +1,5 @@
 //! Rules about single files: purity, size, leftovers, documentation, foreign crates, reachability.
 
-use std::path::Path;
-
 use super::source::Source;
 
 /// Lines of code that a file may have, without blank lines, comments and tests.
