@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::source::Source;
 
 /// Level of each top-level module; imports point to a lower one. `pool` has two: its Sans-IO files
-/// are on level 1, the others on level 4.
+/// are on level 2, the others on level 5.
 const LEVELS: &[(&str, u8)] = &[
     ("ids", 0),
     ("version", 0),
