@@ -12,9 +12,8 @@ use tokio::time::timeout;
 use crate::config::Config;
 use crate::net::{Peer, Stream};
 use crate::pooler::Pooler;
-use crate::pooler::servers::{dns_times, socket_options, target_of};
+use crate::pooler::servers::{connector, target_of};
 use crate::protocol::cancel_key::{CancelRoute, ClientKey, PeerId};
-use crate::server::connect::Connector;
 
 /// Where `cancel_wait_timeout` is off, a request may still not hold a connection for ever.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -56,12 +55,7 @@ async fn local(pooler: &Arc<Pooler>, config: &Config, key: ClientKey, limit: Dur
     // Without a server there is nothing to cancel.
     let Some((guard, server)) = held else { return };
     let tls = pooler.server_tls.load_full();
-    let connector = Connector {
-        dns: &pooler.dns,
-        dns_times: dns_times(config),
-        tls: &tls,
-        socket: socket_options(config),
-    };
+    let connector = connector(pooler, config, &tls);
     let address = match server.peer {
         Some(Peer::Tcp(address)) => Some(address.ip()),
         Some(Peer::Unix { .. }) | None => None,
@@ -86,11 +80,6 @@ async fn forward(
         return;
     };
     let tls = pooler.server_tls.load_full();
-    let connector = Connector {
-        dns: &pooler.dns,
-        dns_times: dns_times(config),
-        tls: &tls,
-        socket: socket_options(config),
-    };
+    let connector = connector(pooler, config, &tls);
     drop(timeout(limit, connector.send_cancel(&target, None, &key.bytes())).await);
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::room::Room;
-use super::servers::{log_who, target_of};
+use super::servers::{connector, log_who, target_of};
 use super::{Pooler, Server};
 use crate::config::{Host, LoadBalanceHosts, SocketDir};
 use crate::pool::handle::{Opener, PendingOpen, Removed};
 use crate::pool::{OpenFailure, PoolKey, Why, WorkerId};
-use crate::server::connect::{ConnectError, Connector, Host as KnownHost, HostOrder, Target};
+use crate::server::connect::{ConnectError, Host as KnownHost, HostOrder, Target};
 use crate::server::errand::ErrandError;
 use crate::server::open::{Identity, OpenError, Reported, greet, log_in, reach};
 use crate::session::server_login::{Parameter, ServerLoginError, ServerLoginRequest};
@@ -146,12 +146,7 @@ impl Pooler {
     async fn attempt(&self, plan: Plan, worker: WorkerId) -> Result<(Server, Reported), OpenError> {
         let config = self.config();
         let tls = self.server_tls.load_full();
-        let connector = Connector {
-            dns: &self.dns,
-            dns_times: super::servers::dns_times(&config),
-            tls: &tls,
-            socket: super::servers::socket_options(&config),
-        };
+        let connector = connector(self, &config, &tls);
         let who = Identity {
             id: self.next_id(),
             pool: plan.key,

@@ -6,13 +6,13 @@ use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
-use super::Server;
 use super::opener::host_of;
+use super::{Pooler, Server};
 use crate::config::{Config, Host};
 use crate::net::socket::Keepalive;
-use crate::net::{Peer, SocketOptions};
+use crate::net::{Peer, ServerTls, SocketOptions};
 use crate::protocol::frontend;
-use crate::server::connect::Target;
+use crate::server::connect::{Connector, Target};
 use crate::server::dns::cache::DnsTimes;
 use crate::server::facts::ServerFacts;
 use crate::telemetry::line::{PeerAddress, Side, Who};
@@ -27,10 +27,20 @@ pub fn target_of(config: &Config, host: &Host, port: u16) -> Option<Target> {
 }
 
 /// `dns_*`
-pub fn dns_times(config: &Config) -> DnsTimes {
+fn dns_times(config: &Config) -> DnsTimes {
     DnsTimes {
         found: config.settings.dns_max_ttl,
         missing: config.settings.dns_nxdomain_ttl,
+    }
+}
+
+/// How servers, and peers, are connected to under this configuration.
+pub fn connector<'a>(pooler: &'a Pooler, config: &Config, tls: &'a ServerTls) -> Connector<'a> {
+    Connector {
+        dns: &pooler.dns,
+        dns_times: dns_times(config),
+        tls,
+        socket: socket_options(config),
     }
 }
 
