@@ -51,18 +51,19 @@ pub fn take(size: Size) -> BytesMut {
 /// Takes a buffer back. What is in it is dropped.
 pub fn give(mut buffer: BytesMut) {
     buffer.clear();
-    if buffer.capacity() < SMALL && !buffer.try_reclaim(SMALL) {
-        return;
-    }
-    let large = buffer.capacity() >= LARGE || buffer.try_reclaim(LARGE);
+    let class = match buffer.capacity() {
+        SMALL => Size::Small, // as it was lent: by far the most frequent case
+        _ if buffer.try_reclaim(LARGE) => Size::Large,
+        _ if buffer.try_reclaim(SMALL) => Size::Small,
+        _ => return,
+    };
     if buffer.capacity() > 2 * LARGE {
         return; // grown for one huge message: give it back to the allocator
     }
     SHELF.with_borrow_mut(|shelf| {
-        let class = if large {
-            &mut shelf.large
-        } else {
-            &mut shelf.small
+        let class = match class {
+            Size::Large => &mut shelf.large,
+            Size::Small => &mut shelf.small,
         };
         if class.len() < KEPT {
             class.push(buffer);

@@ -37,13 +37,23 @@ pub fn link(client: &mut ClientState, server: &mut ServerState, to_server: &mut 
         return Link::Ready;
     }
     let Some(sql) = setup_sql(&client.params, &server.params) else {
-        client.params = Arc::clone(&server.params); // equal: the next comparison is a pointer's
+        share(&mut client.params, &mut server.params);
         return Link::Ready;
     };
     server.assume_unreported(&client.params);
     server.sent_closing(Expect::Setup);
     frontend::put_query(to_server, &sql);
     Link::Setup
+}
+
+/// Equal sets become one, so that the next comparison is a pointer's. Both sides take the one at the
+/// lower address: whoever meets whom, all clients and servers of a pool soon share the lowest.
+fn share(one: &mut Arc<ParamSet>, other: &mut Arc<ParamSet>) {
+    if Arc::as_ptr(one) < Arc::as_ptr(other) {
+        *other = Arc::clone(one);
+    } else {
+        *one = Arc::clone(other);
+    }
 }
 
 /// Sends the empty query whose reply shows whether an uncertain `Sync` was answered. A server that
