@@ -46,7 +46,7 @@ async fn local(pooler: &Arc<Pooler>, config: &Config, key: ClientKey, limit: Dur
     let Some(client) = pooler.cancel_keys.find(key) else {
         return;
     };
-    client.cancelled.notify_waiters(); // a console that waits for PAUSE
+    client.cancel(); // a console may wait for PAUSE
     let held = client.with_link(|link| {
         let linked = link.as_ref()?;
         let guard = pooler.pools.cancel(linked.slot)?;
