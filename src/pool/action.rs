@@ -61,9 +61,15 @@ pub struct Lent<C> {
 pub struct OpenTicket {
     pub(super) pool: PoolId,
     pub(super) epoch: u32,
+    pub(super) home: Option<WorkerId>,
 }
 
 impl OpenTicket {
+    /// The worker whose waiter it is for; `None` when nobody waits for it (`min_pool_size`).
+    pub fn home(&self) -> Option<WorkerId> {
+        self.home
+    }
+
     /// The pool that the connection is for.
     pub fn pool(&self) -> PoolId {
         self.pool

@@ -59,6 +59,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
             WaiterKind::Login => None,
         };
         let terms = Terms {
+            home: request.home,
             kind: request.kind,
             since: now,
             deadline: request.deadline,
@@ -257,7 +258,8 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
         self.rest_if_empty(pool, now, out);
     }
 
-    /// A connection has become free: the oldest waiter gets it, or it becomes idle, or it goes.
+    /// A connection has become free: the waiter whose turn it is gets it, or it becomes idle, or it
+    /// goes.
     fn settle(
         &mut self,
         (pool, key): (PoolId, Key),
@@ -278,7 +280,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
             slots.hold(key, conn);
             return;
         }
-        if let Some(waiter) = slots.waiting.pop() {
+        if let Some(waiter) = slots.waiting.pop_for(conn.home(), now) {
             let check = match origin {
                 Origin::Fresh => Check::NotNeeded,
                 Origin::Returned => slots.lend(key, now),

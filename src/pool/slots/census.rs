@@ -117,16 +117,7 @@ impl<C: Pooled, W> Slots<C, W> {
             .map(|slot| self.idle_since(*slot))
             .collect();
         assert!(since.is_sorted(), "the idle list is sorted by age");
-        let arrivals: Vec<_> = self.waiting.arrivals().collect();
-        assert!(
-            arrivals.is_sorted(),
-            "the queue is first come, first served"
-        );
-        assert_eq!(
-            arrivals.len(),
-            self.waiting.len(),
-            "the queue is linked throughout"
-        );
+        self.waiting.check_invariants();
         let stale = |(_, entry): &(Key, &Entry<C>)| entry.epoch != self.epoch;
         let stale = self.entries.iter().filter(stale).count();
         assert!(stale <= self.stale && self.stale <= stale + self.opening);

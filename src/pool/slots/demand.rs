@@ -101,8 +101,8 @@ impl<C: Pooled, W> Slots<C, W> {
         if self.size() >= self.limits.ceiling() {
             return None;
         }
-        let since = self.waiting.since_of(self.opening)?;
-        Some(since + self.limits.reserve_pool_timeout)
+        let first = self.waiting.terms_of(self.opening)?;
+        Some(first.since + self.limits.reserve_pool_timeout)
     }
 
     /// Never for single use: an unused connection has its one use still before it.
