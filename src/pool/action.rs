@@ -163,6 +163,14 @@ impl<C, W> Actions<C, W> {
         self.first.is_none()
     }
 
+    /// Takes them out, in order.
+    pub(super) fn drain(&mut self, mut obey: impl FnMut(Action<C, W>)) {
+        if let Some(first) = self.first.take() {
+            obey(first);
+        }
+        self.rest.drain(..).for_each(obey);
+    }
+
     pub(super) fn push(&mut self, action: Action<C, W>) {
         if self.first.is_none() {
             self.first = Some(action);

@@ -96,7 +96,9 @@ impl<C: Pooled> PoolHandle<C> {
     ) -> R {
         let mut out = Actions::new();
         let result = self.locked(|pools| event(pools, &mut out));
-        self.carry_out(out);
+        if !out.is_empty() {
+            self.carry_out(out);
+        }
         result
     }
 
@@ -165,10 +167,7 @@ impl<C: Pooled> PoolHandle<C> {
     fn carry_out(&self, mut out: Actions<C, Waiter<C>>) {
         while !out.is_empty() {
             let mut undelivered = Vec::new();
-            for action in out {
-                undelivered.extend(self.obey(action));
-            }
-            out = Actions::new();
+            out.drain(|action| undelivered.extend(self.obey(action)));
             if undelivered.is_empty() {
                 return;
             }

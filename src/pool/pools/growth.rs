@@ -95,6 +95,9 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
 
     /// Whether a connection of this pool that has become free is owed to a neighbour.
     pub(super) fn owed_to_neighbour(&self, own: &Slots<C, W>, now: Instant) -> Option<Why> {
+        if self.blocked.is_empty() {
+            return None;
+        }
         let own_since = own.waiting.oldest_since();
         let blocked = self.blocked.iter();
         blocked

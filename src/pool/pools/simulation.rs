@@ -167,7 +167,7 @@ impl World {
             .get(pool.0)
             .expect("opens for a pool that exists");
         assert!(
-            slots.size() <= slots.limits.ceiling(),
+            slots.size() <= slots.limits().ceiling(),
             "over pool_size and reserve"
         );
         assert!(
@@ -178,9 +178,9 @@ impl World {
             !self.pools.user(slots.user).quota.is_over(),
             "over the user"
         );
-        let at_once = slots.limits.connect_parallelism.max(1) as usize;
+        let at_once = slots.limits().connect_parallelism.max(1) as usize;
         assert!(slots.opening <= at_once, "over connect_parallelism");
-        let wanted = slots.opening <= slots.waiting.len() || slots.size() <= slots.limits.floor();
+        let wanted = slots.opening <= slots.waiting.len() || slots.size() <= slots.limits().floor();
         assert!(wanted, "opened for nobody");
     }
 
