@@ -2,6 +2,7 @@
 
 mod measure;
 
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -10,7 +11,7 @@ use bytes::{BufMut, BytesMut};
 use measure::measure;
 use pgweir::client::exchange::{Exchange, Hold, Stop};
 use pgweir::client::timing::Timing;
-use pgweir::net::flow::{Outbox, Side};
+use pgweir::net::flow::{self, Outbox, Side};
 use pgweir::session::client_state::{ClientState, SimpleQuery, Tracking};
 use pgweir::session::params::ParamSet;
 use pgweir::session::prepared::Registry;
@@ -46,12 +47,49 @@ fn read(stream: &mut DuplexStream, into: &mut [u8], count: usize) {
 /// Bytes that a stream in memory holds.
 const STREAM: usize = 1 << 20;
 
+/// The relay's end of a stream in memory.
+struct End(DuplexStream);
+
+impl AsyncRead for End {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for End {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+impl flow::Wire for End {
+    fn poll_readable(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(())) // it cannot say; a read can
+    }
+}
+
 /// A client and a server with the relay between them; everything happens on this thread.
 struct Wire {
     client: DuplexStream,
-    client_end: DuplexStream,
+    client_end: End,
     server: DuplexStream,
-    server_end: DuplexStream,
+    server_end: End,
     client_state: ClientState,
     server_state: ServerState,
     client_input: BytesMut,
@@ -70,9 +108,9 @@ impl Wire {
         let simple = SimpleQuery::Allowed;
         Self {
             client,
-            client_end,
+            client_end: End(client_end),
             server,
-            server_end,
+            server_end: End(server_end),
             client_state: ClientState::new(
                 Arc::clone(&params),
                 registry,
@@ -108,6 +146,7 @@ impl Wire {
             hold: Hold::Transaction,
             received: (0, 0),
             timing: Timing::new(now),
+            now: Some(now),
         };
         let mut context = Context::from_waker(Waker::noop());
         write(&mut self.client, query);

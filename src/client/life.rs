@@ -21,11 +21,11 @@ use super::timing::Overdue;
 use super::visitor::Visitor;
 use crate::net::Stream;
 use crate::net::buffers::Size;
-use crate::net::flow::{Fill, Outbox, Side, fill, flush, release};
+use crate::net::flow::{Fill, Hope, Outbox, Side, fill, flush, release};
 use crate::pool::{Mailbox, PoolId, WorkerId};
 use crate::pooler::client_facts::{ClientFacts, Phase};
 use crate::pooler::{Pooler, Server};
-use crate::session::client_state::{ClientState, Tally};
+use crate::session::client_state::{ClientError, ClientState, Tally};
 use crate::session::from_client::{ClientBytes, FromClient, from_client};
 use crate::telemetry::stats::{Counter, WorkerStats};
 
@@ -105,11 +105,11 @@ impl Client {
             if let Err(goodbye) = self.idle().await {
                 return goodbye;
             }
-            let lease = match self.wait_for_server().await {
-                Ok(lease) => lease,
+            let granted = match self.wait_for_server().await {
+                Ok(granted) => granted,
                 Err(goodbye) => return goodbye,
             };
-            if let Err(goodbye) = self.linked(lease).await {
+            if let Err(goodbye) = self.linked(granted).await {
                 return goodbye;
             }
         }
@@ -118,31 +118,25 @@ impl Client {
     /// Without a server: answers what can be answered here, until something needs one.
     async fn idle(&mut self) -> Result<(), Goodbye> {
         self.facts.enter(Phase::Idle);
-        let Some(limit) = self.terms.timeouts.client_idle else {
-            return poll_fn(|cx| self.poll_idle(cx)).await;
+        let limit = self.terms.timeouts.client_idle;
+        // Asked once to be woken, then woken because there is something, as a rule.
+        let mut hope = Hope::Low;
+        let asked = poll_fn(|cx| self.poll_idle(std::mem::replace(&mut hope, Hope::High), cx));
+        let Some(limit) = limit else {
+            return asked.await;
         };
-        match timeout_at(Instant::now() + limit, poll_fn(|cx| self.poll_idle(cx))).await {
+        match timeout_at(Instant::now() + limit, asked).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Fault::Overdue(Overdue::ClientIdle).into()),
         }
     }
 
-    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Goodbye>> {
+    fn poll_idle(&mut self, mut hope: Hope, cx: &mut Context<'_>) -> Poll<Result<(), Goodbye>> {
         loop {
             if let Some(leave) = self.facts.control.pending() {
                 return Poll::Ready(Err(Fault::from(leave).into()));
             }
-            let outcome = from_client(
-                &mut self.state,
-                None,
-                ClientBytes {
-                    input: &mut self.input,
-                    to_server: &mut BytesMut::new(),
-                    to_client: &mut self.output.bytes,
-                },
-            );
-            release(&mut self.input);
-            let needs_server = match outcome {
+            let needs_server = match self.deal_with_input() {
                 Ok(FromClient::Terminated) => return Poll::Ready(Err(Goodbye::Terminated)),
                 Ok(FromClient::NeedServer) => true,
                 Ok(FromClient::Drained | FromClient::Wait) => false,
@@ -156,19 +150,41 @@ impl Client {
             if let Err(error) = flush(&mut side, cx) {
                 return Poll::Ready(Err(Fault::Lost(error).into()));
             }
+            if !side.output.is_empty() {
+                return Poll::Pending; // a client that does not read is not read from, nor served
+            }
             if needs_server {
                 return Poll::Ready(Ok(()));
             }
-            if !side.output.is_empty() {
-                return Poll::Pending; // a client that does not read is not read from
-            }
-            match fill(&mut side, Size::Small, cx) {
+            match fill(
+                &mut side,
+                Size::Small,
+                std::mem::replace(&mut hope, Hope::Low),
+                cx,
+            ) {
                 Fill::Pending => return Poll::Pending,
                 Fill::Closed => return Poll::Ready(Err(Fault::Eof.into())),
                 Fill::Broken(error) => return Poll::Ready(Err(Fault::Lost(error).into())),
                 Fill::Read(count) => self.stats.add(Counter::BytesReceived, count),
             }
         }
+    }
+
+    fn deal_with_input(&mut self) -> Result<FromClient, ClientError> {
+        if self.input.is_empty() {
+            return Ok(FromClient::Drained);
+        }
+        let outcome = from_client(
+            &mut self.state,
+            None,
+            ClientBytes {
+                input: &mut self.input,
+                to_server: &mut BytesMut::new(),
+                to_client: &mut self.output.bytes,
+            },
+        );
+        release(&mut self.input);
+        outcome
     }
 
     /// A new configuration counts from the next transaction on.

@@ -5,7 +5,6 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant as StdInstant;
@@ -16,11 +15,12 @@ use super::exchange::{Exchange, Hold, Stop};
 use super::fault::Fault;
 use super::life::{Client, Goodbye};
 use super::timing::{Activity, Overdue, Timing};
+use super::waiting::{Granted, Origin};
 use crate::config::PoolMode;
 use crate::net::flow::Side;
 use crate::pool::{Check, Lease, Use, Verdict, Why};
 use crate::pooler::Server;
-use crate::pooler::client_facts::{Linked, Phase};
+use crate::pooler::client_facts::Phase;
 use crate::protocol::TransactionStatus;
 use crate::server::conn::Fitness;
 use crate::server::errand;
@@ -39,14 +39,12 @@ enum End {
 
 impl Client {
     /// Uses the lease until the connection can go back.
-    pub(super) async fn linked(&mut self, lease: Lease<Server>) -> Result<(), Goodbye> {
-        let Some(mut lease) = self.prepare(lease).await else {
+    pub(super) async fn linked(&mut self, granted: Granted) -> Result<(), Goodbye> {
+        let Some((mut lease, began)) = self.prepare(granted).await else {
             return Ok(());
         };
-        let began = Instant::now().into_std();
         self.enlist(&lease, began);
-        let end = self.converse(&mut lease, began).await;
-        let now = Instant::now().into_std();
+        let (end, now) = self.converse(&mut lease, began).await;
         self.delist(&lease);
         self.count();
         match end {
@@ -66,26 +64,33 @@ impl Client {
     }
 
     /// Takes the connection to this worker and checks it where it was idle for long. `None` where it
-    /// turned out to be dead: the client asks for another one.
-    async fn prepare(&mut self, mut lease: Lease<Server>) -> Option<Lease<Server>> {
+    /// turned out to be dead: the client asks for another one. The time is when it was ready.
+    async fn prepare(&mut self, granted: Granted) -> Option<(Lease<Server>, StdInstant)> {
+        let Granted {
+            mut lease,
+            at,
+            origin,
+        } = granted;
         if lease.home != self.worker && lease.rehome(self.worker).is_err() {
             lease.finish(Verdict::Discard(Why::Crashed), Instant::now().into_std());
             return None;
         }
-        let fitness = lease.hear(&mut Context::from_waker(Waker::noop()));
-        if fitness == Fitness::Unfit {
+        // Who gave it back just now has listened to it last.
+        if origin == Origin::Idle
+            && lease.hear(&mut Context::from_waker(Waker::noop())) == Fitness::Unfit
+        {
             lease.finish(Verdict::Discard(Why::Crashed), Instant::now().into_std());
             return None;
         }
         if lease.check() == Check::NotNeeded {
-            return Some(lease);
+            return Some((lease, at));
         }
         let sql = std::mem::take(&mut self.terms.check);
         let checked = timeout(self.terms.errand, errand::run(&mut lease, &sql)).await;
         self.terms.check = sql;
         if matches!(checked, Ok(Ok(()))) {
             lease.set_use(Use::Active);
-            return Some(lease);
+            return Some((lease, Instant::now().into_std()));
         }
         lease.finish(
             Verdict::Discard(Why::CheckFailed),
@@ -103,17 +108,14 @@ impl Client {
             .facts
             .link
             .store(self.facts.card.id.0, Ordering::Relaxed);
-        let linked = Linked {
-            slot: lease.slot(),
-            server: Arc::clone(&lease.facts),
-        };
-        self.facts.with_link(|link| *link = Some(linked));
+        lease.facts.slot.get_or_init(|| lease.slot());
+        self.facts.has_server(Some(lease.facts.id));
         self.facts.enter(Phase::Active);
         self.stats.add(Counter::ServerAssignments, 1);
     }
 
     fn delist(&mut self, lease: &Lease<Server>) {
-        self.facts.with_link(|link| *link = None);
+        self.facts.has_server(None);
         lease.facts.link.store(0, Ordering::Relaxed);
         lease.note_prepared();
         self.facts
@@ -121,7 +123,12 @@ impl Client {
             .store(self.state.statements.len(), Ordering::Relaxed);
     }
 
-    async fn converse(&mut self, lease: &mut Lease<Server>, began: StdInstant) -> End {
+    /// Until the exchange stops; and when that was.
+    async fn converse(
+        &mut self,
+        lease: &mut Lease<Server>,
+        began: StdInstant,
+    ) -> (End, StdInstant) {
         let (pools, slot) = (&self.pooler.pools, lease.slot());
         let server: &mut crate::server::conn::ServerConn = lease;
         // Where it is `Setup`, the exchange holds the client's data back until it is over.
@@ -146,6 +153,7 @@ impl Client {
             },
             received: (0, 0),
             timing: Timing::new(began),
+            now: Some(began),
         };
         let mut timer = None;
         let mut unwanted = false;
@@ -169,7 +177,10 @@ impl Client {
             }
         })
         .await;
-        let now = Instant::now().into_std();
+        let now = match ended {
+            Ok(Stop::Rest) => exchange.timing.changed(), // when it came to rest, just now
+            _ => Instant::now().into_std(),
+        };
         exchange.timing.change(Activity::Idle, now);
         let (received, mut timing) = (exchange.received, exchange.timing);
         self.stats.add(Counter::BytesReceived, received.0);
@@ -178,7 +189,7 @@ impl Client {
         self.stats.add(Counter::QueryTime, spent.query_us);
         self.stats
             .add(Counter::TransactionTime, spent.transaction_us);
-        conclude(ended, &self.state, &server.state)
+        (conclude(ended, &self.state, &server.state), now)
     }
 
     /// Resets the connection where its pool wants that, and gives it back.
@@ -290,6 +301,8 @@ fn poll_deadline(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::session::client_state::{SimpleQuery, Tracking};
     use crate::session::from_client::{ClientBytes, from_client};
