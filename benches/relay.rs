@@ -9,8 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::{BufMut, BytesMut};
 use measure::measure;
-use pgweir::client::exchange::{Exchange, Hold, Stop};
-use pgweir::client::timing::Timing;
+use pgweir::client::exchange::{Course, Exchange, Hold, Stop};
 use pgweir::net::flow::{self, Outbox, Side};
 use pgweir::session::client_state::{ClientState, SimpleQuery, Tracking};
 use pgweir::session::params::ParamSet;
@@ -130,6 +129,7 @@ impl Wire {
     /// The client asks, the relay passes it on, the server answers, the relay passes that back.
     fn query(&mut self, query: &[u8], answer: &[u8]) {
         let now = tokio::time::Instant::now().into_std();
+        let mut course = Course::new(now);
         let mut exchange = Exchange {
             client: &mut self.client_state,
             client_side: Side {
@@ -144,9 +144,7 @@ impl Wire {
                 output: &mut self.server_output,
             },
             hold: Hold::Transaction,
-            received: (0, 0),
-            timing: Timing::new(now),
-            now: Some(now),
+            course: &mut course,
         };
         let mut context = Context::from_waker(Waker::noop());
         write(&mut self.client, query);

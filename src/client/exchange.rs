@@ -85,12 +85,30 @@ pub struct Exchange<'a, C, S> {
     pub server_side: Side<'a, S>,
     /// How long the client holds the server.
     pub hold: Hold,
+    /// What is remembered between polls.
+    pub course: &'a mut Course,
+}
+
+/// What is remembered of an exchange between two polls: little, as each client has room for it.
+#[derive(Debug)]
+pub struct Course {
     /// Bytes received from the client and from the server since the exchange began.
     pub received: (u64, u64),
     /// When its query and its transaction began.
     pub timing: Timing,
     /// The time, where it has been read just before the first poll.
-    pub now: Option<StdInstant>,
+    now: Option<StdInstant>,
+}
+
+impl Course {
+    /// Of an exchange that begins now.
+    pub fn new(now: StdInstant) -> Self {
+        Self {
+            received: (0, 0),
+            timing: Timing::new(now),
+            now: Some(now),
+        }
+    }
 }
 
 /// Which way bytes are moved next.
@@ -137,7 +155,7 @@ impl<C: Wire, S: Wire> Exchange<'_, C, S> {
                 return Poll::Ready(Stop::BlockOpen);
             }
         }
-        self.now = None;
+        self.course.now = None;
         Poll::Pending
     }
 
@@ -176,10 +194,10 @@ impl<C: Wire, S: Wire> Exchange<'_, C, S> {
         } else {
             Activity::IdleInTransaction
         };
-        if activity != self.timing.activity() {
-            let now = self.now.take();
+        if activity != self.course.timing.activity() {
+            let now = self.course.now.take();
             let now = now.unwrap_or_else(|| Instant::now().into_std());
-            self.timing.change(activity, now);
+            self.course.timing.change(activity, now);
         }
     }
 
@@ -192,7 +210,7 @@ impl<C: Wire, S: Wire> Exchange<'_, C, S> {
             Fill::Pending => return Ok(progress),
             Fill::Closed => return Err(Stop::ServerGone),
             Fill::Broken(error) => return Err(Stop::ServerBroken(error)),
-            Fill::Read(count) => self.received.1 += count,
+            Fill::Read(count) => self.course.received.1 += count,
         }
         progress = Progress::Made;
         let side = &mut self.server_side;
@@ -220,7 +238,7 @@ impl<C: Wire, S: Wire> Exchange<'_, C, S> {
                 Fill::Pending => return Ok(progress),
                 Fill::Closed => return Err(Stop::ClientGone(Gone::Closed)),
                 Fill::Broken(error) => return Err(Stop::ClientBroken(error)),
-                Fill::Read(count) => self.received.0 += count,
+                Fill::Read(count) => self.course.received.0 += count,
             }
             progress = Progress::Made;
             passed = self.pass_on_input()?;

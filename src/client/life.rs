@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::BytesMut;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{timeout, timeout_at};
 
 use super::enter::Guest;
 use super::fault::Fault;
@@ -63,19 +63,23 @@ pub struct Client {
     pub(super) books: Books,
 }
 
-/// Serves a guest until it leaves.
-pub async fn live(pooler: Arc<Pooler>, mut guest: Box<Guest>, worker: WorkerId) {
+/// Seats a guest in its pool. `None`: it has been told why it cannot stay.
+pub async fn welcome(
+    pooler: Arc<Pooler>,
+    mut guest: Box<Guest>,
+    worker: WorkerId,
+) -> Option<Box<Client>> {
     let deadline = guest.deadline;
-    let welcome = Box::pin(settle(&pooler, &mut guest, worker));
+    let settling = settle(&pooler, &mut guest, worker);
     let settled = match deadline {
-        Some(deadline) => match timeout_at(deadline, welcome).await {
+        Some(deadline) => match timeout_at(deadline, settling).await {
             Ok(settled) => settled,
             Err(_) => Err(Fault::ServerDown),
         },
-        None => welcome.await,
+        None => settling.await,
     };
-    let place = match settled {
-        Ok(place) => place,
+    match settled {
+        Ok(seat) => Some(Box::new(seat.seat(pooler, guest, worker))),
         Err(fault) => {
             let config = pooler.config();
             let Guest {
@@ -85,34 +89,35 @@ pub async fn live(pooler: Arc<Pooler>, mut guest: Box<Guest>, worker: WorkerId) 
                 ..
             } = &mut *guest;
             visitor.send_away(&config, stream, proof, &fault).await;
-            return;
+            None
         }
-    };
-    let mut client = place.seat(pooler, guest, worker);
-    let goodbye = client.serve().await;
-    client.leave(goodbye).await;
+    }
 }
 
 impl Client {
-    /// Goes round until the client leaves.
-    async fn serve(&mut self) -> Goodbye {
+    /// Serves the client until it leaves.
+    pub async fn live(&mut self) {
         poll_fn(|cx| {
             self.facts.control.register(cx.waker());
             Poll::Ready(())
         })
         .await;
-        loop {
+        let goodbye = loop {
             if let Err(goodbye) = self.idle().await {
-                return goodbye;
+                break goodbye;
             }
             let granted = match self.wait_for_server().await {
                 Ok(granted) => granted,
-                Err(goodbye) => return goodbye,
+                Err(goodbye) => break goodbye,
             };
-            if let Err(goodbye) = self.linked(granted).await {
-                return goodbye;
+            let Some((lease, began)) = self.prepare(granted).await else {
+                continue;
+            };
+            if let Err(goodbye) = self.linked(lease, began).await {
+                break goodbye;
             }
-        }
+        };
+        Box::pin(self.leave(goodbye)).await;
     }
 
     /// Without a server: answers what can be answered here, until something needs one.
@@ -125,7 +130,8 @@ impl Client {
         let Some(limit) = limit else {
             return asked.await;
         };
-        match timeout_at(Instant::now() + limit, asked).await {
+        // Boxed, as a client without the limit must not be larger for it.
+        match Box::pin(timeout(limit, asked)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Fault::Overdue(Overdue::ClientIdle).into()),
         }
@@ -230,7 +236,7 @@ impl Client {
         }
     }
 
-    async fn leave(mut self, goodbye: Goodbye) {
+    async fn leave(&mut self, goodbye: Goodbye) {
         let config = self.pooler.config();
         let unread = std::mem::take(&mut self.output.bytes);
         match goodbye {
