@@ -5,7 +5,6 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant as StdInstant;
@@ -21,7 +20,7 @@ use crate::config::PoolMode;
 use crate::net::flow::Side;
 use crate::pool::{Check, Lease, Use, Verdict, Why};
 use crate::pooler::Server;
-use crate::pooler::client_facts::{Linked, Phase};
+use crate::pooler::client_facts::Phase;
 use crate::protocol::TransactionStatus;
 use crate::server::conn::{Fitness, ServerConn};
 use crate::server::errand;
@@ -117,11 +116,8 @@ impl Client {
             .facts
             .link
             .store(self.facts.card.id.0, Ordering::Relaxed);
-        let linked = Linked {
-            slot: lease.slot(),
-            server: Arc::clone(&lease.facts),
-        };
-        self.facts.with_link(|link| *link = Some(linked));
+        lease.facts.slot.get_or_init(|| lease.slot());
+        self.facts.has_server(Some(lease.facts.id));
         self.facts.enter(Phase::Active);
         self.stats.add(Counter::ServerAssignments, 1);
         let server: &mut ServerConn = lease;
@@ -130,7 +126,7 @@ impl Client {
     }
 
     fn delist(&mut self, lease: &Lease<Server>) {
-        self.facts.with_link(|link| *link = None);
+        self.facts.has_server(None);
         lease.facts.link.store(0, Ordering::Relaxed);
         lease.note_prepared();
         let prepared = u32::try_from(self.state.statements.len()).unwrap_or(u32::MAX);
@@ -333,6 +329,8 @@ fn poll_deadline(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::session::client_state::{SimpleQuery, Tracking};
     use crate::session::from_client::{ClientBytes, from_client};

@@ -48,14 +48,20 @@ pub fn take(size: Size) -> BytesMut {
     })
 }
 
+/// A buffer for messages of our own.
+pub fn small() -> BytesMut {
+    take(Size::Small)
+}
+
 /// Takes a buffer back. What is in it is dropped.
 pub fn give(mut buffer: BytesMut) {
     buffer.clear();
     let class = match buffer.capacity() {
         SMALL => Size::Small, // as it was lent: by far the most frequent case
-        _ if buffer.try_reclaim(LARGE) => Size::Large,
-        _ if buffer.try_reclaim(SMALL) => Size::Small,
-        _ => return,
+        ..SMALL if !buffer.try_reclaim(SMALL) => return,
+        ..=LARGE if buffer.try_reclaim(LARGE) => Size::Large,
+        ..LARGE => Size::Small,
+        _ => Size::Large,
     };
     if buffer.capacity() > 2 * LARGE {
         return; // grown for one huge message: give it back to the allocator

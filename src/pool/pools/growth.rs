@@ -95,6 +95,9 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
 
     /// Whether a connection of this pool that has become free is owed to a neighbour.
     pub(super) fn owed_to_neighbour(&self, own: &Slots<C, W>, now: Instant) -> Option<Why> {
+        if self.blocked.is_empty() {
+            return None;
+        }
         let own_since = own.waiting.oldest_since();
         let blocked = self.blocked.iter();
         blocked
@@ -129,12 +132,14 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
         let Some(slots) = self.slots.get_mut(pool.0) else {
             return;
         };
+        let first = slots.waiting.terms_of(slots.opening);
+        let home = first.map(|waiter| waiter.home);
         slots.opening += 1;
         slots.empty_since = None;
         let epoch = slots.epoch();
         let (database, user) = (slots.database, slots.user);
         self.count_up(database, user);
-        out.push(Action::Open(OpenTicket { pool, epoch }));
+        out.push(Action::Open(OpenTicket { pool, epoch, home }));
     }
 
     fn block(&mut self, pool: PoolId) {
