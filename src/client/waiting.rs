@@ -50,18 +50,8 @@ impl Client {
             kind: WaiterKind::Established,
             deadline: self.terms.wait.map(|limit| (now + limit).into_std()),
         };
-        if let Some(lease) = self.mailbox.try_acquire(self.pool, &request, std_now) {
-            return Ok(Granted {
-                lease,
-                at: std_now,
-                origin: Origin::Idle,
-            });
-        }
-        self.facts
-            .wait_us
-            .store(self.pooler.micros_since_start(std_now), Ordering::Relaxed);
-        self.facts.enter(Phase::Waiting);
         let Self {
+            pooler,
             mailbox,
             stream,
             input,
@@ -71,6 +61,16 @@ impl Client {
             ..
         } = self;
         let mut acquire = mailbox.acquire(*pool, &request, std_now);
+        if let Some(lease) = acquire.take_ready() {
+            return Ok(Granted {
+                lease,
+                at: std_now,
+                origin: Origin::Idle,
+            });
+        }
+        let since = pooler.micros_since_start(std_now);
+        facts.wait_us.store(since, Ordering::Relaxed);
+        facts.enter(Phase::Waiting);
         let lease = poll_fn(|cx| {
             if let Some(leave) = facts.control.pending() {
                 return Poll::Ready(Err(Fault::from(leave).into()));

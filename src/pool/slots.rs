@@ -210,23 +210,19 @@ impl<C: Pooled, W> Slots<C, W> {
 
     /// Lends an idle connection: of the caller's worker if one is near the preferred end.
     pub(super) fn take_idle(&mut self, home: WorkerId, now: Instant) -> Option<(Key, C, Check)> {
-        let last = self.idle.len().checked_sub(1)?;
         let at_home = |parked: &Parked| parked.home == home;
-        let position = match self.limits.order {
+        let parked = match self.limits.order {
+            // The usual case: nothing to search, no gap to close.
+            Order::Lifo if self.idle.back().is_none_or(at_home) => self.idle.pop_back()?,
             Order::Lifo => {
                 let found = self.idle.iter().rev().take(HOME_SEARCH).position(at_home);
-                last - found.unwrap_or(0)
+                let last = self.idle.len() - 1;
+                self.idle.remove(last - found.unwrap_or(0))?
             }
             Order::Fifo => {
                 let found = self.idle.iter().take(HOME_SEARCH).position(at_home);
-                found.unwrap_or(0)
+                self.idle.remove(found.unwrap_or(0))?
             }
-        };
-        // The usual case: nothing has to close a gap.
-        let parked = if position == last {
-            self.idle.pop_back()?
-        } else {
-            self.idle.remove(position)?
         };
         let slot = parked.slot;
         let conn = self.take_parked(slot)?;
@@ -259,14 +255,14 @@ impl<C: Pooled, W> Slots<C, W> {
         let entry = self.entry_mut(slot);
         entry.state = State::Idle(conn);
         let since = entry.idle_since;
-        let newer = |other: &&Parked| other.since > since;
-        let newer = self.idle.iter().rev().take_while(newer).count();
         let parked = Parked { slot, home, since };
-        if newer == 0 {
+        if self.idle.back().is_none_or(|last| last.since <= since) {
             self.idle.push_back(parked);
-        } else {
-            self.idle.insert(self.idle.len() - newer, parked);
+            return;
         }
+        let newer = self.idle.iter().rev();
+        let newer = newer.take_while(|other| other.since > since).count();
+        self.idle.insert(self.idle.len() - newer, parked);
     }
 
     /// Keeps a lent connection back until the cancel requests to it are over.

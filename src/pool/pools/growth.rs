@@ -49,10 +49,14 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
     /// Asks all blocked pools again, once each. That is enough although one of them may evict a
     /// connection that counted for other limits too: a pool with waiters could have evicted that
     /// connection itself, and pools without waiters, which evict nobody, come last.
+    #[inline]
     pub(super) fn relieve(&mut self, now: Instant, out: &mut Actions<C, W>) {
-        if self.blocked.is_empty() {
-            return;
+        if !self.blocked.is_empty() {
+            self.relieve_blocked(now, out);
         }
+    }
+
+    fn relieve_blocked(&mut self, now: Instant, out: &mut Actions<C, W>) {
         let mut blocked = std::mem::take(&mut self.blocked);
         blocked.sort_by_cached_key(|pool| {
             let slots = self.slots.get(pool.0);
@@ -72,7 +76,8 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
     fn grow_alone(&mut self, pool: PoolId, now: Instant, out: &mut Actions<C, W>) -> Grown {
         let mut grown = Grown::ByOwnMeans;
         while let Some(slots) = self.slots.get(pool.0) {
-            if Self::closed_gate(self.gate(slots)).is_some() {
+            // The usual case in a pool whose clients queue.
+            if slots.is_full() || Self::closed_gate(self.gate(slots)).is_some() {
                 break;
             }
             let Some(demand) = slots.demand(now) else {

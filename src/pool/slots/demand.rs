@@ -19,6 +19,11 @@ pub(in crate::pool) enum Demand {
 }
 
 impl<C: Pooled, W> Slots<C, W> {
+    /// Whether this pool's own limits allow no further connection, whoever wants one.
+    pub(in crate::pool) fn is_full(&self) -> bool {
+        self.size() >= self.limits.ceiling()
+    }
+
     /// Whether one more connection is wanted now and this pool's own limits allow it.
     pub(in crate::pool) fn demand(&self, now: Instant) -> Option<Demand> {
         let resting = |failing: &Failing| failing.retry_at > now;
@@ -100,7 +105,7 @@ impl<C: Pooled, W> Slots<C, W> {
 
     /// When the oldest waiter for whom nothing is being opened may use the reserve.
     fn reserve_due(&self) -> Option<Instant> {
-        if self.size() >= self.limits.ceiling() {
+        if self.is_full() {
             return None;
         }
         let first = self.waiting.terms_of(self.opening)?;
