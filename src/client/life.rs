@@ -15,7 +15,7 @@ use tokio::time::{timeout, timeout_at};
 
 use super::enter::Guest;
 use super::fault::Fault;
-use super::seat::{Books, settle};
+use super::seat::settle;
 use super::timing::Overdue;
 use super::visitor::Visitor;
 use crate::net::Stream;
@@ -25,6 +25,7 @@ use crate::pool::{Mailbox, PoolId, WorkerId};
 use crate::pooler::client_facts::{ClientFacts, Phase};
 use crate::pooler::terms::Terms;
 use crate::pooler::{Pooler, Server};
+use crate::protocol::cancel_key::ClientKey;
 use crate::session::client_state::{ClientError, ClientState, Tally};
 use crate::session::from_client::{ClientBytes, FromClient, from_client};
 use crate::telemetry::stats::{Counter, WorkerStats};
@@ -58,8 +59,7 @@ pub struct Client {
     pub(super) stats: WorkerStats,
     pub(super) pool: PoolId,
     pub(super) mailbox: Mailbox<Server>,
-    #[expect(dead_code, reason = "held for what its end undoes")]
-    pub(super) books: Books,
+    pub(super) key: ClientKey,
 }
 
 /// Seats a guest in its pool. `None`: it has been told why it cannot stay.
@@ -247,5 +247,17 @@ impl Client {
                     .await;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_and_what_others_know_of_it_are_small() {
+        let (client, facts) = (size_of::<Client>(), size_of::<ClientFacts>());
+        assert!(client <= 320, "a client has {client} bytes");
+        assert!(facts <= 248, "its facts have {facts} bytes");
     }
 }

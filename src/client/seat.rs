@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bytes::BytesMut;
 use tokio::time::Instant;
 
 use super::enter::Guest;
@@ -20,7 +21,7 @@ use crate::pooler::client_facts::{ClientCard, ClientFacts, Phase};
 use crate::pooler::room::{Room, Welcome};
 use crate::pooler::terms::Terms;
 use crate::pooler::{Pooler, Server};
-use crate::protocol::cancel_key::PeerId;
+use crate::protocol::cancel_key::{ClientKey, PeerId};
 use crate::session::client_state::ClientState;
 use crate::telemetry::stats::Counter;
 
@@ -69,36 +70,57 @@ pub(super) async fn settle(
         .cancel_keys
         .draw(&facts, own)
         .ok_or(Fault::Exhausted)?;
-    let books = Books {
-        listed,
-        place: guest.place.take(),
-        membership,
-        key,
-    };
+    let place = guest.place.take();
+    let place = place.expect("whoever comes for a database has taken a place");
     Ok(Seat {
         pool,
         room,
         welcome,
         terms,
         facts,
-        books,
+        books: Books {
+            listed,
+            place,
+            membership,
+            key,
+        },
     })
 }
 
-/// What must be undone when a client goes; dropping it does.
-#[derive(Debug)]
-#[expect(dead_code, reason = "held for what their end undoes")]
-pub(super) struct Books {
+/// What a guest that is turned away must be taken out of; dropping it does that.
+struct Books {
     listed: Listed,
-    place: Option<Place>,
+    place: Place,
     membership: Membership<Server>,
     key: KeyHolder,
+}
+
+impl Books {
+    /// The guest has become a client, which leaves all of them itself. Its key.
+    fn keep(self) -> ClientKey {
+        self.listed.keep();
+        self.place.keep();
+        self.membership.keep();
+        self.key.keep()
+    }
+}
+
+impl Drop for Client {
+    /// Takes the client out of all books.
+    fn drop(&mut self) {
+        let card = &self.facts.card;
+        self.pooler.clients.remove(card.id);
+        self.pooler.admission.leave(&card.database, &card.user);
+        self.pooler.pools.leave(self.pool);
+        self.pooler.cancel_keys.forget(self.key);
+    }
 }
 
 /// The client's line in `SHOW CLIENTS`, until this is dropped.
 #[derive(Debug)]
 pub struct Listed {
-    pooler: Arc<Pooler>,
+    /// `None` once it is kept.
+    pooler: Option<Arc<Pooler>>,
     facts: Arc<ClientFacts>,
 }
 
@@ -107,15 +129,22 @@ impl Listed {
     pub fn new(pooler: &Arc<Pooler>, facts: &Arc<ClientFacts>) -> Self {
         pooler.clients.add(facts.card.id, Arc::clone(facts));
         Self {
-            pooler: Arc::clone(pooler),
+            pooler: Some(Arc::clone(pooler)),
             facts: Arc::clone(facts),
         }
+    }
+
+    /// The line stays until the client takes it out itself.
+    fn keep(mut self) {
+        self.pooler = None;
     }
 }
 
 impl Drop for Listed {
     fn drop(&mut self) {
-        self.pooler.clients.remove(self.facts.card.id);
+        if let Some(pooler) = &self.pooler {
+            pooler.clients.remove(self.facts.card.id);
+        }
     }
 }
 
@@ -191,14 +220,14 @@ impl Seat {
         let shared = &pooler.shared.params;
         let params = greeting::parameters_of(&self.welcome, &parameters, shared);
         let mut output = Outbox::from(proof);
-        let key = self.books.key.key().bytes();
+        let key = self.books.keep();
         greeting::write(
             &mut output.bytes,
             &self.welcome,
             &params,
             &self.terms,
             &config,
-            key,
+            key.bytes(),
         );
         let mut state = ClientState::new(
             params,
@@ -215,14 +244,15 @@ impl Seat {
             pooler,
             worker,
             stream,
-            input,
+            // A copy: what is left of the login, as a rule nothing, would keep its whole buffer.
+            input: BytesMut::from(&*input),
             output,
             state,
             facts: self.facts,
             terms: self.terms,
             stats,
             pool: self.pool,
-            books: self.books,
+            key,
         }
     }
 }

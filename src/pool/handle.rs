@@ -111,7 +111,16 @@ impl<C: Pooled> PoolHandle<C> {
     pub fn join(&self, pool: PoolId, now: Instant) -> Option<Membership<C>> {
         let joined = self.with(|pools, out| pools.join(pool, now, out));
         let handle = self.clone();
-        joined.then_some(Membership { handle, pool })
+        joined.then_some(Membership {
+            handle: Some(handle),
+            pool,
+        })
+    }
+
+    /// Counts a client out whose [`Membership`] was kept.
+    pub fn leave(&self, pool: PoolId) {
+        let now = clock();
+        self.with(|pools, out| pools.leave(pool, now, out));
     }
 
     /// Announces a cancel request to the server of a lent connection, which is not lent again
@@ -260,15 +269,24 @@ impl<C: Pooled> std::fmt::Debug for PendingOpen<C> {
 
 /// A client counted to a pool; dropping it counts the client out.
 pub struct Membership<C: Pooled> {
-    handle: PoolHandle<C>,
+    /// `None` once it is kept.
+    handle: Option<PoolHandle<C>>,
     pool: PoolId,
+}
+
+impl<C: Pooled> Membership<C> {
+    /// The client stays counted until [`PoolHandle::leave`].
+    pub fn keep(mut self) -> PoolId {
+        self.handle = None;
+        self.pool
+    }
 }
 
 impl<C: Pooled> Drop for Membership<C> {
     fn drop(&mut self) {
-        let now = clock();
-        self.handle
-            .with(|pools, out| pools.leave(self.pool, now, out));
+        if let Some(handle) = &self.handle {
+            handle.leave(self.pool);
+        }
     }
 }
 

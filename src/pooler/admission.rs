@@ -56,7 +56,8 @@ pub struct Admission {
 /// A place that one client takes until this is dropped.
 #[derive(Debug)]
 pub struct Place {
-    admission: Admission,
+    /// `None` once it is kept.
+    admission: Option<Admission>,
     database: Arc<str>,
     user: Arc<str>,
 }
@@ -92,10 +93,23 @@ impl Admission {
             Ok(())
         })?;
         Ok(Place {
-            admission: self.clone(),
+            admission: Some(self.clone()),
             database: Arc::clone(database),
             user: Arc::clone(user),
         })
+    }
+
+    /// Gives a place back that was kept.
+    pub fn leave(&self, database: &Arc<str>, user: &Arc<str>) {
+        let left = self.with(|counts| {
+            counts.total -= 1;
+            leave(&mut counts.databases, database);
+            leave(&mut counts.users, user);
+            counts.total
+        });
+        if left == 0 {
+            self.book.empty.notify_waiters();
+        }
     }
 
     /// Clients now.
@@ -136,16 +150,17 @@ fn leave(map: &mut HashMap<Arc<str>, usize>, name: &Arc<str>) {
     }
 }
 
+impl Place {
+    /// The place stays taken until [`Admission::leave`].
+    pub fn keep(mut self) {
+        self.admission = None;
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
-        let left = self.admission.with(|counts| {
-            counts.total -= 1;
-            leave(&mut counts.databases, &self.database);
-            leave(&mut counts.users, &self.user);
-            counts.total
-        });
-        if left == 0 {
-            self.admission.book.empty.notify_waiters();
+        if let Some(admission) = &self.admission {
+            admission.leave(&self.database, &self.user);
         }
     }
 }

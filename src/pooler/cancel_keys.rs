@@ -17,13 +17,20 @@ pub struct CancelKeys {
 /// A client's key; forgotten when this is dropped.
 #[derive(Debug)]
 pub struct KeyHolder {
-    book: Arc<CancelKeys>,
+    /// `None` once it is kept.
+    book: Option<Arc<CancelKeys>>,
     key: ClientKey,
 }
 
 impl KeyHolder {
     /// The key.
     pub fn key(&self) -> ClientKey {
+        self.key
+    }
+
+    /// The client keeps its key until [`CancelKeys::forget`].
+    pub fn keep(mut self) -> ClientKey {
+        self.book = None;
         self.key
     }
 }
@@ -45,11 +52,17 @@ impl CancelKeys {
                 place.insert(Arc::clone(client));
                 drop(keys);
                 return Some(KeyHolder {
-                    book: Arc::clone(self),
+                    book: Some(Arc::clone(self)),
                     key,
                 });
             }
         }
+    }
+
+    /// The key was that of a client that has gone.
+    pub fn forget(&self, key: ClientKey) {
+        let mut keys = self.keys.lock().expect("nothing panics under this lock");
+        keys.remove(&key.bytes());
     }
 
     /// The client with this key.
@@ -61,11 +74,8 @@ impl CancelKeys {
 
 impl Drop for KeyHolder {
     fn drop(&mut self) {
-        let mut keys = self
-            .book
-            .keys
-            .lock()
-            .expect("nothing panics under this lock");
-        keys.remove(&self.key.bytes());
+        if let Some(book) = &self.book {
+            book.forget(self.key);
+        }
     }
 }

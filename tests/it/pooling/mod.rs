@@ -4,5 +4,6 @@ mod cancel;
 mod departures;
 mod limits;
 mod logins;
+mod memory;
 mod sharing;
 mod transport;
