@@ -12,7 +12,7 @@ use super::life::Client;
 use super::terms::Terms;
 use crate::net::Peer;
 use crate::net::buffers;
-use crate::net::flow::Outbox;
+use crate::net::flow::{Outbox, release};
 use crate::pool::{
     Membership, PoolId, PoolKey, Request, Verdict, WaiterKind, Waiting, Why, WorkerId,
 };
@@ -189,11 +189,12 @@ impl Seat {
         let Guest {
             visitor,
             stream,
-            input,
+            mut input,
             proof,
             parameters,
             ..
         } = *guest;
+        release(&mut input); // an idle client owns none
         let config = pooler.config();
         let params = greeting::parameters_of(&self.welcome, &parameters);
         let mut output = Outbox::from(proof);

@@ -12,7 +12,7 @@ use super::fault::Fault;
 use super::terms::codes;
 use crate::config::Config;
 use crate::ids::ConnId;
-use crate::net::{Peer, Stream};
+use crate::net::Peer;
 use crate::protocol::reply;
 use crate::protocol::startup::StartupPacket;
 use crate::telemetry::events;
@@ -39,12 +39,12 @@ pub struct Visitor {
 }
 
 impl Visitor {
-    /// Facts about a stream.
-    pub fn new(id: ConnId, stream: &Stream, port: u16) -> Self {
+    /// Facts about a connection between these two ends.
+    pub fn new(id: ConnId, (peer, local): (Option<Peer>, Option<SocketAddr>), port: u16) -> Self {
         Self {
             id,
-            peer: stream.peer().ok(),
-            local: stream.local_addr(),
+            peer,
+            local,
             port,
             since: SystemTime::now(),
             names: None,
