@@ -13,9 +13,10 @@ use crate::admin::welcome;
 use crate::client::enter::{Guest, Rights};
 use crate::client::fault::Fault;
 use crate::client::seat::{Listed, card};
-use crate::client::terms::codes;
+use crate::pool::PoolKey;
 use crate::pooler::Pooler;
 use crate::pooler::client_facts::{ClientFacts, Phase};
+use crate::pooler::terms::codes;
 use crate::protocol::TransactionStatus;
 use crate::protocol::cancel_key::PeerId;
 use crate::protocol::reply::{self, Report};
@@ -35,9 +36,9 @@ impl Consoles {
 
     /// Serves one console client until it leaves.
     pub async fn serve(&self, pooler: &Arc<Pooler>, guest: Box<Guest>, rights: Rights) {
-        let database: Arc<str> = guest.packet.database.as_str().into();
-        let user: Arc<str> = guest.packet.user.as_str().into();
-        let facts = Arc::new(ClientFacts::new(card(&guest, &database, &user)));
+        let key = PoolKey::new(&guest.packet.database, &guest.packet.user);
+        let (facts, cancelled) = ClientFacts::of_console(card(pooler, &guest, &key));
+        let facts = Arc::new(facts);
         let _listed = Listed::new(pooler, &facts);
         facts.enter(Phase::Idle); // as PgBouncer shows it
         let config = pooler.config();
@@ -65,7 +66,7 @@ impl Consoles {
             Rights::Stats => Role::Stats,
         };
         let stop = ordered(pooler, &facts);
-        let ended = serve((stream, leftover), &host, role, &facts.cancelled, stop).await;
+        let ended = serve((stream, leftover), &host, role, &cancelled, stop).await;
         let reason = match (facts.control.pending(), ended) {
             (Some(leave), _) => leave.to_string(),
             (None, Ok(Ended::ByClient)) => "client close request".to_owned(),

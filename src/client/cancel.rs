@@ -49,7 +49,7 @@ async fn local(pooler: &Arc<Pooler>, config: &Config, key: ClientKey, limit: Dur
     let Some(client) = pooler.cancel_keys.find(key) else {
         return;
     };
-    client.cancelled.notify_waiters(); // a console that waits for PAUSE
+    client.cancel(); // a console may wait for PAUSE
     // Without a server there is nothing to cancel.
     let Some((guard, server)) = hold(pooler, &client) else {
         return;

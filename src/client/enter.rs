@@ -106,7 +106,7 @@ pub async fn enter(pooler: &Arc<Pooler>, incoming: Incoming, worker: WorkerId) -
             leftover,
         } => (stream, packet, leftover),
     };
-    visitor.names(&packet);
+    visitor.names(&packet, &pooler.shared.names);
     log_attempt(&visitor, &config, &stream, &packet);
     let mut guest = Guest {
         visitor,
@@ -175,9 +175,10 @@ async fn admit(
     if guest.packet.replication != Replication::None && !console {
         return Err(Fault::Unsupported("replication connection"));
     }
-    let (database, user): (Arc<str>, Arc<str>) = (
-        guest.packet.database.as_str().into(),
-        guest.packet.user.as_str().into(),
+    let names = &pooler.shared.names;
+    let (database, user) = (
+        names.share(&*guest.packet.database),
+        names.share(&*guest.packet.user),
     );
     if console {
         let rights = console_rights(config, guest)?;

@@ -9,10 +9,11 @@ use bytes::BytesMut;
 
 use super::enter::send;
 use super::fault::Fault;
-use super::terms::Terms;
 use crate::config::Config;
 use crate::net::Stream;
+use crate::pooler::alike::Alike;
 use crate::pooler::room::Welcome;
+use crate::pooler::terms::Terms;
 use crate::protocol::reply::{self, Report};
 use crate::protocol::startup::StartupPacket;
 use crate::protocol::{Severity, SqlState, TransactionStatus};
@@ -30,7 +31,11 @@ pub(super) async fn negotiate(stream: &mut Stream, packet: &StartupPacket) -> Re
 }
 
 /// The client's parameters: what the pool's servers report, and what it has set itself.
-pub fn parameters_of(welcome: &Welcome, own: &[(String, String)]) -> Arc<ParamSet> {
+pub fn parameters_of(
+    welcome: &Welcome,
+    own: &[(String, String)],
+    shared: &Alike<ParamSet>,
+) -> Arc<ParamSet> {
     if own.is_empty() {
         return Arc::clone(&welcome.params);
     }
@@ -38,7 +43,7 @@ pub fn parameters_of(welcome: &Welcome, own: &[(String, String)]) -> Arc<ParamSe
     for (name, value) in own {
         params.set(name, value);
     }
-    Arc::new(params)
+    shared.share(params)
 }
 
 /// The whole greeting behind the proof.

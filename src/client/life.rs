@@ -16,7 +16,6 @@ use tokio::time::{timeout, timeout_at};
 use super::enter::Guest;
 use super::fault::Fault;
 use super::seat::{Books, settle};
-use super::terms::Terms;
 use super::timing::Overdue;
 use super::visitor::Visitor;
 use crate::net::Stream;
@@ -24,6 +23,7 @@ use crate::net::buffers::Size;
 use crate::net::flow::{Fill, Hope, Outbox, Side, fill, flush, release};
 use crate::pool::{Mailbox, PoolId, WorkerId};
 use crate::pooler::client_facts::{ClientFacts, Phase};
+use crate::pooler::terms::Terms;
 use crate::pooler::{Pooler, Server};
 use crate::session::client_state::{ClientError, ClientState, Tally};
 use crate::session::from_client::{ClientBytes, FromClient, from_client};
@@ -49,13 +49,12 @@ impl From<Fault> for Goodbye {
 pub struct Client {
     pub(super) pooler: Arc<Pooler>,
     pub(super) worker: WorkerId,
-    pub(super) visitor: Visitor,
     pub(super) stream: Stream,
     pub(super) input: BytesMut,
     pub(super) output: Outbox,
     pub(super) state: ClientState,
     pub(super) facts: Arc<ClientFacts>,
-    pub(super) terms: Box<Terms>,
+    pub(super) terms: Arc<Terms>,
     pub(super) stats: WorkerStats,
     pub(super) pool: PoolId,
     pub(super) mailbox: Mailbox<Server>,
@@ -206,11 +205,11 @@ impl Client {
             let fresh = Terms::of(&config, generation, &entry, users);
             // Names that have been given out stay with the way they were given.
             let (mode, tracking) = (self.terms.mode, self.terms.tracking);
-            *self.terms = Terms {
+            self.terms = self.pooler.shared.terms.share(Terms {
                 mode,
                 tracking,
                 ..fresh
-            };
+            });
         }
     }
 
@@ -239,10 +238,11 @@ impl Client {
     async fn leave(&mut self, goodbye: Goodbye) {
         let config = self.pooler.config();
         let unread = std::mem::take(&mut self.output.bytes);
+        let visitor = Visitor::of(&self.facts.card);
         match goodbye {
-            Goodbye::Terminated => self.visitor.log_end(&config, "client close request"),
+            Goodbye::Terminated => visitor.log_end(&config, "client close request"),
             Goodbye::Fault(fault) => {
-                self.visitor
+                visitor
                     .send_away(&config, &mut self.stream, &unread, &fault)
                     .await;
             }

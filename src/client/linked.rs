@@ -129,9 +129,8 @@ impl Client {
         self.facts.has_server(None);
         lease.facts.link.store(0, Ordering::Relaxed);
         lease.note_prepared();
-        self.facts
-            .prepared
-            .store(self.state.statements.len(), Ordering::Relaxed);
+        let prepared = u32::try_from(self.state.statements.len()).unwrap_or(u32::MAX);
+        self.facts.prepared.store(prepared, Ordering::Relaxed);
     }
 
     /// Goes on with the exchange. Everything but the memory of it is put together at each poll: that

@@ -10,7 +10,6 @@ pub mod life;
 pub mod linked;
 pub mod lookup;
 pub mod seat;
-pub mod terms;
 pub mod timing;
 pub mod visitor;
 pub mod waiting;

@@ -9,8 +9,6 @@ use super::enter::Guest;
 use super::fault::Fault;
 use super::greeting;
 use super::life::Client;
-use super::terms::Terms;
-use crate::net::Peer;
 use crate::net::buffers;
 use crate::net::flow::{Outbox, release};
 use crate::pool::{
@@ -20,6 +18,7 @@ use crate::pooler::admission::Place;
 use crate::pooler::cancel_keys::KeyHolder;
 use crate::pooler::client_facts::{ClientCard, ClientFacts, Phase};
 use crate::pooler::room::{Room, Welcome};
+use crate::pooler::terms::Terms;
 use crate::pooler::{Pooler, Server};
 use crate::protocol::cancel_key::PeerId;
 use crate::session::client_state::ClientState;
@@ -30,7 +29,7 @@ pub(super) struct Seat {
     pool: PoolId,
     room: Arc<Room>,
     welcome: Arc<Welcome>,
-    terms: Box<Terms>,
+    terms: Arc<Terms>,
     facts: Arc<ClientFacts>,
     books: Books,
 }
@@ -42,24 +41,25 @@ pub(super) async fn settle(
     worker: WorkerId,
 ) -> Result<Seat, Fault> {
     let config = pooler.config();
-    let database: Arc<str> = guest.packet.database.as_str().into();
+    let names = &pooler.shared.names;
+    let database = names.share(&*guest.packet.database);
     let missing = || Fault::NoSuchDatabase(Arc::clone(&database));
     let entry = config.database(&database).ok_or_else(missing)?;
     let login = guest.packet.user.as_str();
-    let pool_user: Arc<str> = config.pool_user(entry.spec, login).into();
+    let key = PoolKey {
+        database: Arc::clone(&database),
+        user: names.share(config.pool_user(entry.spec, login)),
+    };
     let generation = pooler.generation();
-    let terms = Box::new(Terms::of(&config, generation, &entry, (login, &pool_user)));
-    let facts = Arc::new(ClientFacts::new(card(guest, &database, &pool_user)));
+    let terms = Terms::of(&config, generation, &entry, (login, &key.user));
+    let terms = pooler.shared.terms.share(terms);
+    let facts = Arc::new(ClientFacts::new(card(pooler, guest, &key)));
     let listed = Listed::new(pooler, &facts);
     let now = Instant::now().into_std();
-    let pool = pooler
-        .pool(&database, &pool_user, now)
-        .ok_or_else(missing)?;
+    let pool = pooler.pool(&database, &key.user, now);
+    let pool = pool.ok_or_else(missing)?;
     let membership = pooler.pools.join(pool, now).ok_or_else(missing)?;
-    let room = pooler.room(&PoolKey {
-        database,
-        user: pool_user,
-    });
+    let room = pooler.room(&key);
     let welcome = match room.welcome() {
         Some(welcome) => welcome,
         None => first_welcome(pooler, &room, pool, worker, &facts, &terms).await?,
@@ -120,26 +120,20 @@ impl Drop for Listed {
 }
 
 /// What others may know of a guest.
-pub fn card(guest: &Guest, database: &Arc<str>, pool_user: &Arc<str>) -> ClientCard {
-    let (peer_host, peer_port, peer_pid) = match guest.visitor.peer {
-        Some(Peer::Tcp(address)) => (address.ip().to_string(), address.port(), None),
-        Some(Peer::Unix { pid, .. }) => ("unix".to_owned(), guest.visitor.port, pid),
-        None => ("unknown".to_owned(), 0, None),
-    };
+pub fn card(pooler: &Pooler, guest: &Guest, pool: &PoolKey) -> ClientCard {
+    let (names, visitor, packet) = (&pooler.shared.names, &guest.visitor, &guest.packet);
     ClientCard {
-        id: guest.visitor.id,
-        database: Arc::clone(database),
-        user: guest.packet.user.as_str().into(),
-        pool_user: Arc::clone(pool_user),
-        peer: guest.visitor.who().peer.to_string(),
-        peer_host,
-        peer_port,
-        peer_pid,
-        local: guest.visitor.local,
-        connected_at: guest.visitor.since,
-        tls: guest.stream.tls().unwrap_or_default(),
-        application_name: guest.packet.application_name.clone().unwrap_or_default(),
-        replication: guest.packet.replication,
+        id: visitor.id,
+        database: Arc::clone(&pool.database),
+        user: names.share(&*packet.user),
+        pool_user: Arc::clone(&pool.user),
+        peer: visitor.peer,
+        listen_port: visitor.port,
+        local: visitor.local,
+        connected_at: visitor.since,
+        tls: guest.stream.tls().unwrap_or_default().into(),
+        application_name: names.share(packet.application_name.as_deref().unwrap_or_default()),
+        replication: packet.replication,
     }
 }
 
@@ -187,7 +181,6 @@ impl Seat {
     /// The client, with its greeting on the way.
     pub(super) fn seat(self, pooler: Arc<Pooler>, guest: Box<Guest>, worker: WorkerId) -> Client {
         let Guest {
-            visitor,
             stream,
             mut input,
             proof,
@@ -196,7 +189,8 @@ impl Seat {
         } = *guest;
         release(&mut input); // an idle client owns none
         let config = pooler.config();
-        let params = greeting::parameters_of(&self.welcome, &parameters);
+        let shared = &pooler.shared.params;
+        let params = greeting::parameters_of(&self.welcome, &parameters, shared);
         let mut output = Outbox::from(proof);
         let key = self.books.key.key().bytes();
         greeting::write(
@@ -221,7 +215,6 @@ impl Seat {
             mailbox: pooler.pools.mailbox(),
             pooler,
             worker,
-            visitor,
             stream,
             input,
             output,

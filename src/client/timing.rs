@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::pooler::terms::Timeouts;
+
 /// What a server is doing for its client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activity {
@@ -11,19 +13,6 @@ pub enum Activity {
     IdleInTransaction,
     /// It waits for the client outside one.
     Idle,
-}
-
-/// Limits on how long things may take; `None` is no limit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Timeouts {
-    /// `query_timeout`.
-    pub query: Option<Duration>,
-    /// `idle_transaction_timeout`.
-    pub idle_transaction: Option<Duration>,
-    /// `transaction_timeout`.
-    pub transaction: Option<Duration>,
-    /// `client_idle_timeout`.
-    pub client_idle: Option<Duration>,
 }
 
 /// Which limit was passed. `Display` is the text of the client's error.

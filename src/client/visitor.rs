@@ -9,10 +9,12 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::fault::Fault;
-use super::terms::codes;
 use crate::config::Config;
 use crate::ids::ConnId;
 use crate::net::Peer;
+use crate::pooler::alike::Alike;
+use crate::pooler::client_facts::ClientCard;
+use crate::pooler::terms::codes;
 use crate::protocol::reply;
 use crate::protocol::startup::StartupPacket;
 use crate::telemetry::events;
@@ -51,9 +53,22 @@ impl Visitor {
         }
     }
 
+    /// The facts as they were at the client's login.
+    pub fn of(card: &ClientCard) -> Self {
+        Self {
+            id: card.id,
+            peer: card.peer,
+            local: card.local,
+            port: card.listen_port,
+            since: card.connected_at,
+            names: Some((Arc::clone(&card.database), Arc::clone(&card.user))),
+        }
+    }
+
     /// It has sent its startup packet.
-    pub fn names(&mut self, packet: &StartupPacket) {
-        self.names = Some((packet.database.as_str().into(), packet.user.as_str().into()));
+    pub fn names(&mut self, packet: &StartupPacket, known: &Alike<str>) {
+        let names = (&*packet.database, &*packet.user);
+        self.names = Some((known.share(names.0), known.share(names.1)));
     }
 
     /// As the log names it.

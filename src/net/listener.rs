@@ -175,6 +175,16 @@ impl Incoming {
     }
 }
 
+/// One end of a socket pair, for instance: in no runtime yet.
+impl From<UnixStream> for Incoming {
+    fn from(stream: UnixStream) -> Self {
+        Self {
+            socket: Socketed::LooseUnix(stream),
+            address: None,
+        }
+    }
+}
+
 /// A listening socket in a runtime.
 #[derive(Debug)]
 pub enum Listener {

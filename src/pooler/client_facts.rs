@@ -3,13 +3,14 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use tokio::sync::Notify;
 
 use super::control::Control;
 use crate::ids::ConnId;
+use crate::net::Peer;
 use crate::protocol::startup::Replication;
 
 /// Where a client is in its life (`SHOW CLIENTS`, column `state`).
@@ -33,8 +34,8 @@ pub struct ClientFacts {
     pub card: ClientCard,
     /// Orders from outside.
     pub control: Control,
-    /// A cancel request has come for it; the console listens to this.
-    pub cancelled: Notify,
+    /// A cancel request has come for it; only the console listens to this.
+    console: Option<Arc<Notify>>,
     phase: AtomicU8,
     server: AtomicU64, // 0: none
     /// When it last sent a request, in microseconds since the process began.
@@ -42,7 +43,7 @@ pub struct ClientFacts {
     /// When it began to wait, in microseconds since the process began.
     pub wait_us: AtomicU64,
     /// Statements that it has prepared.
-    pub prepared: AtomicUsize,
+    pub prepared: AtomicU32,
 }
 
 /// What is known of a client when it is let in.
@@ -56,24 +57,48 @@ pub struct ClientCard {
     pub user: Arc<str>,
     /// User of its pool: the forced user, or its own.
     pub pool_user: Arc<str>,
-    /// Peer as the log prints it.
-    pub peer: String,
-    /// Host part of the peer for the console.
-    pub peer_host: String,
-    /// Port of the peer; 0 where unknown.
-    pub peer_port: u16,
-    /// Process id of the peer on a unix socket.
-    pub peer_pid: Option<i32>,
+    /// The other end.
+    pub peer: Option<Peer>,
+    /// Port in the name of the unix socket.
+    pub listen_port: u16,
     /// Local address of a TCP connection.
     pub local: Option<SocketAddr>,
     /// When it connected.
     pub connected_at: SystemTime,
     /// TLS version and cipher, empty without TLS.
-    pub tls: String,
+    pub tls: Box<str>,
     /// `application_name` at login.
-    pub application_name: String,
+    pub application_name: Arc<str>,
     /// Kind of connection.
     pub replication: Replication,
+}
+
+impl ClientCard {
+    /// Host part of the peer, as the console prints it.
+    pub fn peer_host(&self) -> String {
+        match self.peer {
+            Some(Peer::Tcp(address)) => address.ip().to_string(),
+            Some(Peer::Unix { .. }) => "unix".to_owned(),
+            None => "unknown".to_owned(),
+        }
+    }
+
+    /// Port of the peer; 0 where unknown.
+    pub fn peer_port(&self) -> u16 {
+        match self.peer {
+            Some(Peer::Tcp(address)) => address.port(),
+            Some(Peer::Unix { .. }) => self.listen_port,
+            None => 0,
+        }
+    }
+
+    /// Process id of the peer on a unix socket.
+    pub fn peer_pid(&self) -> Option<i32> {
+        match self.peer {
+            Some(Peer::Unix { pid, .. }) => pid,
+            Some(Peer::Tcp(_)) | None => None,
+        }
+    }
 }
 
 impl ClientFacts {
@@ -82,12 +107,29 @@ impl ClientFacts {
         Self {
             card,
             control: Control::default(),
-            cancelled: Notify::new(),
+            console: None,
             phase: AtomicU8::new(0),
             server: AtomicU64::new(0),
             request_us: AtomicU64::new(0),
             wait_us: AtomicU64::new(0),
-            prepared: AtomicUsize::new(0),
+            prepared: AtomicU32::new(0),
+        }
+    }
+
+    /// Facts of a client of the console, and what it is told by when a cancel request comes for it.
+    pub fn of_console(card: ClientCard) -> (Self, Arc<Notify>) {
+        let cancelled = Arc::new(Notify::new());
+        let facts = Self {
+            console: Some(Arc::clone(&cancelled)),
+            ..Self::new(card)
+        };
+        (facts, cancelled)
+    }
+
+    /// A cancel request has come for it.
+    pub fn cancel(&self) {
+        if let Some(console) = &self.console {
+            console.notify_waiters();
         }
     }
 

@@ -24,6 +24,7 @@ use crate::telemetry::events;
 use crate::telemetry::stats::StatsBook;
 
 use admission::Admission;
+use alike::SharedValues;
 use cancel_keys::CancelKeys;
 use client_facts::ClientFacts;
 use credentials::Credentials;
@@ -32,6 +33,7 @@ use room::{Room, Rooms};
 use watch::Watches;
 
 pub mod admission;
+pub mod alike;
 pub mod cancel_keys;
 pub mod client_facts;
 pub mod control;
@@ -41,6 +43,7 @@ pub mod limits;
 pub mod opener;
 pub mod room;
 pub mod servers;
+pub mod terms;
 pub mod watch;
 
 /// A server connection as it moves between pool and clients.
@@ -66,6 +69,8 @@ pub struct Pooler {
     pub cancel_keys: Arc<CancelKeys>,
     /// How many clients there are.
     pub admission: Admission,
+    /// What clients have alike.
+    pub shared: SharedValues,
     /// Secrets.
     pub credentials: Credentials,
     /// Counters.
@@ -121,6 +126,7 @@ impl Pooler {
             servers: Directory::default(),
             cancel_keys: Arc::default(),
             admission: Admission::default(),
+            shared: SharedValues::default(),
             credentials: Credentials::default(),
             stats: StatsBook::new(parts.workers, parts.now),
             dns: Dns::default(),

@@ -11,7 +11,7 @@ use super::server_state::Upstream;
 use crate::protocol::FrameError;
 
 /// Whether named statements are followed from server to server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Tracking {
     /// Names go to the server as they are (session pooling, or `max_prepared_statements = 0`).
     Off,
@@ -23,7 +23,7 @@ pub enum Tracking {
 }
 
 /// Whether simple queries are allowed (`disable_pqexec`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SimpleQuery {
     /// They are.
     Allowed,

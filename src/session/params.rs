@@ -18,14 +18,14 @@ const READ_ONLY: [&str; 5] = [
 ];
 
 /// One parameter: name as first seen, value as the server spells it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Entry {
     name: Arc<str>,
     value: Arc<str>,
 }
 
 /// The values of all tracked parameters of one client or one server.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct ParamSet {
     entries: Vec<Entry>, // sorted by lower-case name
 }

@@ -67,7 +67,7 @@ impl Proxy {
         }
         let pooler = Arc::clone(&self.pooler);
         tokio::spawn(async move {
-            let entered = Box::pin(enter(&pooler, Incoming::Unix(theirs), WORKER)).await;
+            let entered = Box::pin(enter(&pooler, Incoming::from(theirs), WORKER)).await;
             if let Some(Entered::Client(guest)) = entered
                 && let Some(mut client) = Box::pin(welcome(pooler, guest, WORKER)).await
             {

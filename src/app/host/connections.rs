@@ -48,8 +48,8 @@ fn client_row(pooler: &Pooler, client: &ClientFacts, port: u16, now: Clocks) -> 
         user: card.user.to_string(),
         database: card.database.to_string(),
         replication: replication(card.replication),
-        addr: card.peer_host.clone(),
-        port: card.peer_port,
+        addr: card.peer_host(),
+        port: card.peer_port(),
         local_addr,
         local_port,
         connected_at_s: unix_seconds(card.connected_at),
@@ -58,10 +58,10 @@ fn client_row(pooler: &Pooler, client: &ClientFacts, port: u16, now: Clocks) -> 
         is_close_needed: false,
         ptr: card.id.0,
         link: link.map(|id| id.0),
-        remote_pid: pid(card.peer_pid),
-        tls: card.tls.clone(),
-        application_name: card.application_name.clone(),
-        prepared_statements: small(client.prepared.load(Ordering::Relaxed)),
+        remote_pid: pid(card.peer_pid()),
+        tls: card.tls.to_string(),
+        application_name: card.application_name.to_string(),
+        prepared_statements: client.prepared.load(Ordering::Relaxed),
         id: card.id,
         buffers: SocketBuffers::default(),
     }
@@ -93,7 +93,7 @@ pub fn servers(pooler: &Pooler, now: Clocks) -> Vec<ConnectionRow> {
                 let standing = pooler.pools.with(|pools, _| pools.standing(*slot, now.0));
                 standing.map(|standing| Known {
                     standing,
-                    application_name: client.card.application_name.clone(),
+                    application_name: client.card.application_name.to_string(),
                 })
             }
             None => parked.remove(&server.id),

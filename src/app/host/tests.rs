@@ -8,6 +8,7 @@ use crate::admin::host::ConsoleError;
 use crate::admin::rows::{ClientState, ConnectionState};
 use crate::app::shutdown::Stage;
 use crate::config::{Config, load};
+use crate::net::Peer;
 use crate::net::{ClientTls, ServerTls};
 use crate::pool::{PoolId, Request, WaiterKind, WorkerId};
 use crate::pooler::Parts;
@@ -89,14 +90,12 @@ impl Fixture {
             database: database.into(),
             user: user.into(),
             pool_user: user.into(),
-            peer: "127.0.0.1:5000".to_owned(),
-            peer_host: "127.0.0.1".to_owned(),
-            peer_port: 5000,
-            peer_pid: None,
+            peer: Some(Peer::Tcp(([127, 0, 0, 1], 5000).into())),
+            listen_port: 6432,
             local: None,
             connected_at: SystemTime::now(),
-            tls: String::new(),
-            application_name: "app".to_owned(),
+            tls: Box::default(),
+            application_name: "app".into(),
             replication: Replication::None,
         };
         let facts = Arc::new(ClientFacts::new(card));

@@ -16,7 +16,7 @@ pub enum Blame {
 }
 
 /// Which SQLSTATE codes clients are told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorCodes {
     /// 08P01 for everything.
     PgBouncer,

@@ -2,13 +2,25 @@
 
 use std::time::Duration;
 
-use super::timing::Timeouts;
 use crate::config::{CheckQuery, Config, ErrorCodes as Configured, PoolMode, Resolved};
 use crate::session::client_login::ErrorCodes;
 use crate::session::client_state::{SimpleQuery, Tracking};
 
+/// Limits on how long things may take; `None` is no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Timeouts {
+    /// `query_timeout`.
+    pub query: Option<Duration>,
+    /// `idle_transaction_timeout`.
+    pub idle_transaction: Option<Duration>,
+    /// `transaction_timeout`.
+    pub transaction: Option<Duration>,
+    /// `client_idle_timeout`.
+    pub client_idle: Option<Duration>,
+}
+
 /// The terms of one client's service.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Terms {
     /// Which configuration they come from.
     pub generation: u64,
