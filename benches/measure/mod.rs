@@ -3,7 +3,6 @@
 //! The best of several rounds counts: on a machine that does other things too, the others say more
 //! about the machine. With `PGWEIR_BENCH_SMOKE=1` every operation runs once, to show that it works.
 
-use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 /// How long one round takes.
@@ -24,10 +23,10 @@ fn clock() -> Instant {
     Instant::now()
 }
 
-fn time<R>(count: u64, operation: &mut impl FnMut() -> R) -> Duration {
+fn time(count: u64, operation: &mut dyn FnMut()) -> Duration {
     let began = clock();
     for _ in 0..count {
-        black_box(operation());
+        operation();
     }
     clock().duration_since(began)
 }
@@ -37,17 +36,17 @@ fn time<R>(count: u64, operation: &mut impl FnMut() -> R) -> Duration {
     clippy::print_stdout,
     reason = "its figures are what a benchmark is for"
 )]
-pub fn measure<R>(name: &str, bytes: usize, mut operation: impl FnMut() -> R) {
+pub fn measure(name: &str, bytes: usize, operation: &mut dyn FnMut()) {
     if smoke() {
-        black_box(operation());
+        operation();
         println!("{name:44} works");
         return;
     }
     let mut count = 1;
-    while time(count, &mut operation) < ROUND / 10 {
+    while time(count, operation) < ROUND / 10 {
         count *= 2;
     }
-    let rounds = (0..ROUNDS).map(|_| time(count * 10, &mut operation));
+    let rounds = (0..ROUNDS).map(|_| time(count * 10, operation));
     let best = rounds.min().unwrap_or_default().as_secs_f64();
     let seconds = best / f64::from(u32::try_from(count * 10).expect("rounds are short"));
     let speed = f64::from(u32::try_from(bytes).expect("operations are small")) / seconds / 1e6;

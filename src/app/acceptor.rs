@@ -12,7 +12,10 @@ use crate::telemetry::events;
 /// Connections accepted for one wake-up at most.
 const BATCH: usize = 64;
 
-/// Accepts until the listener breaks. Cancel-safe: dropping it closes the listener.
+/// The worker that accepts for all: what it keeps for itself needs no other thread to wake up.
+pub const PORTER: usize = 0;
+
+/// Accepts until the listener breaks. Runs on the [`PORTER`]. Cancel-safe: dropping it closes the listener.
 pub async fn accept(listener: Listener, workers: Arc<[Worker]>) {
     let mut batch = Vec::with_capacity(BATCH);
     loop {
@@ -35,9 +38,15 @@ pub async fn accept(listener: Listener, workers: Arc<[Worker]>) {
 }
 
 fn distribute(mut incoming: Incoming, workers: &[Worker]) {
-    let mut order: Vec<&Worker> = workers.iter().collect();
-    order.sort_by_key(|worker| worker.load());
-    for worker in order {
+    let mut order: Vec<(usize, &Worker)> = workers.iter().enumerate().collect();
+    order.sort_by_key(|(_, worker)| worker.load());
+    for (number, worker) in order {
+        if number != PORTER {
+            match incoming.loose() {
+                Ok(loose) => incoming = loose,
+                Err(error) => return events::internal_error("accept", &error),
+            }
+        }
         match worker.give(incoming) {
             Ok(()) => return,
             Err(refused) => incoming = refused,

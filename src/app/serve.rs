@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::acceptor::accept;
+use super::acceptor::{PORTER, accept};
 use super::console::Consoles;
 use super::host::change::tell_finding;
 use super::host::{Host, HostParts};
@@ -264,13 +264,17 @@ async fn attend(
     let pooler = host.pooler();
     let mut doors = JoinSet::new();
     let mut back_doors = JoinSet::new();
+    let porter = workers.get(PORTER).ok_or(ServeError::Nowhere)?.runtime();
     for socket in bound {
-        let listener = socket.register()?;
+        let listener = {
+            let _on = porter.enter();
+            socket.register()?
+        };
         let set = match &listener {
             Listener::Tcp(_) => &mut doors,
             Listener::Unix(_) => &mut back_doors,
         };
-        set.spawn(accept(listener, Arc::clone(&workers)));
+        set.spawn_on(accept(listener, Arc::clone(&workers)), &porter);
     }
     host.open_minimum(&pooler.config());
     events::process_up();

@@ -53,8 +53,11 @@ pub async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
                 stream.write_all(&bytes).await?;
                 stream.flush().await?;
                 let header = next_frame(stream, input, &next).await?;
-                let frame = input.split_to(header.total);
-                next.step(header.tag, frame.get(HEADER_LEN..).unwrap_or_default())?
+                let frame = input.split_at(header.total).0;
+                let body = frame.get(HEADER_LEN..).unwrap_or_default();
+                let stepped = next.step(header.tag, body);
+                input.advance(header.total);
+                stepped?
             }
         };
     }

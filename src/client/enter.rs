@@ -33,6 +33,9 @@ use crate::session::client_login::{
 use crate::session::params::TRACKED;
 use crate::telemetry::events::{self, LoginAttempt};
 
+/// Bytes of the salt of an MD5 request (protocol section "Message Formats").
+const MD5_SALT_BYTES: usize = 4;
+
 /// A client that has proved who it is.
 #[derive(Debug)]
 pub struct Guest {
@@ -77,8 +80,11 @@ pub enum Rights {
 /// Lets a connection in, or sends it away: then there is nothing left to do.
 pub async fn enter(pooler: &Arc<Pooler>, incoming: Incoming, worker: WorkerId) -> Option<Entered> {
     let config = pooler.config();
+    let address = incoming.address();
     let stream = incoming.into_stream(&socket_options(&config)).ok()?;
-    let mut visitor = Visitor::new(pooler.next_id(), &stream, config.settings.listen_port);
+    let peer = address.map(Peer::Tcp).or_else(|| stream.peer().ok());
+    let ends = (peer, stream.local_addr());
+    let mut visitor = Visitor::new(pooler.next_id(), ends, config.settings.listen_port);
     let deadline = config
         .settings
         .client_login_timeout
@@ -317,10 +323,14 @@ async fn prove(
 }
 
 fn chance() -> Result<LoginChance, Fault> {
-    let random = SystemRandom::new();
-    let (mut md5_salt, mut nonce) = ([0; 4], [0; NONCE_RANDOM_BYTES]);
-    random.fill(&mut md5_salt).map_err(|_| Fault::Exhausted)?;
-    random.fill(&mut nonce).map_err(|_| Fault::Exhausted)?;
+    let (mut md5_salt, mut nonce) = ([0; MD5_SALT_BYTES], [0; NONCE_RANDOM_BYTES]);
+    let mut random = [0; MD5_SALT_BYTES + NONCE_RANDOM_BYTES];
+    SystemRandom::new()
+        .fill(&mut random)
+        .map_err(|_| Fault::Exhausted)?;
+    let (salt, rest) = random.split_at(MD5_SALT_BYTES);
+    md5_salt.copy_from_slice(salt);
+    nonce.copy_from_slice(rest);
     Ok(LoginChance { md5_salt, nonce })
 }
 

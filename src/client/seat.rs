@@ -11,7 +11,7 @@ use super::fault::Fault;
 use super::greeting;
 use super::life::Client;
 use crate::net::buffers;
-use crate::net::flow::Outbox;
+use crate::net::flow::{Outbox, release};
 use crate::pool::{
     Membership, PoolId, PoolKey, Request, Verdict, WaiterKind, Waiting, Why, WorkerId,
 };
@@ -211,11 +211,12 @@ impl Seat {
     pub(super) fn seat(self, pooler: Arc<Pooler>, guest: Box<Guest>, worker: WorkerId) -> Client {
         let Guest {
             stream,
-            input,
+            mut input,
             proof,
             parameters,
             ..
         } = *guest;
+        release(&mut input); // an idle client owns none
         let config = pooler.config();
         let shared = &pooler.shared.params;
         let params = greeting::parameters_of(&self.welcome, &parameters, shared);

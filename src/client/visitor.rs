@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::fault::Fault;
 use crate::config::Config;
 use crate::ids::ConnId;
-use crate::net::{Peer, Stream};
+use crate::net::Peer;
 use crate::pooler::alike::Alike;
 use crate::pooler::client_facts::ClientCard;
 use crate::pooler::terms::codes;
@@ -41,12 +41,12 @@ pub struct Visitor {
 }
 
 impl Visitor {
-    /// Facts about a stream.
-    pub fn new(id: ConnId, stream: &Stream, port: u16) -> Self {
+    /// Facts about a connection between these two ends.
+    pub fn new(id: ConnId, (peer, local): (Option<Peer>, Option<SocketAddr>), port: u16) -> Self {
         Self {
             id,
-            peer: stream.peer().ok(),
-            local: stream.local_addr(),
+            peer,
+            local,
             port,
             since: SystemTime::now(),
             names: None,

@@ -7,7 +7,7 @@
 use std::io;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -17,14 +17,12 @@ use crate::protocol::startup::{
 };
 use crate::protocol::{Severity, SqlState};
 
+use super::buffers;
 use super::stream::Stream;
 use super::tls::{ALPN, ClientTls};
 
 #[cfg(test)]
 mod tests;
-
-/// Bytes asked for in one read.
-const READ_LEN: usize = 1024;
 
 /// How long a refusal may take to leave: the buffer of a fresh socket is empty, so it does at once.
 const REFUSAL_WAIT: Duration = Duration::from_secs(1);
@@ -279,17 +277,20 @@ impl Opening<'_> {
             if let Some(length) = startup::packet_len(&self.buffer)?
                 && length <= self.buffer.len()
             {
-                let packet = self.buffer.split_to(length);
-                return Ok(FirstPacket::parse(&packet)?);
+                let packet = FirstPacket::parse(self.buffer.split_at(length).0);
+                self.buffer.advance(length);
+                return Ok(packet?);
             }
-            let mut chunk = [0; READ_LEN];
-            let read = self.stream()?.read(&mut chunk).await;
-            let read = read.map_err(AcceptError::Io)?;
-            if read == 0 {
+            let stream = self.stream.as_mut().ok_or(AcceptError::Closed)?;
+            if self.buffer.capacity() == 0 {
+                // Many may be connected that never say anything.
+                stream.readable().await.map_err(AcceptError::Io)?;
+                self.buffer = buffers::small();
+            }
+            let read = stream.read_buf(&mut self.buffer).await;
+            if read.map_err(AcceptError::Io)? == 0 {
                 return Err(AcceptError::Closed);
             }
-            let fresh = chunk.get(..read).unwrap_or_default();
-            self.buffer.extend_from_slice(fresh);
         }
     }
 

@@ -141,8 +141,8 @@ pub fn fill<S: Wire>(side: &mut Side<'_, S>, size: Size, hope: Hope, cx: &mut Co
     if hope == Hope::Low && side.stream.poll_readable(cx).is_pending() {
         return Fill::Pending;
     }
-    if side.input.capacity() == 0 {
-        *side.input = buffers::take(size);
+    if side.input.is_empty() {
+        *side.input = buffers::take(size); // what a login has left of its buffer is too small
     } else if side.input.capacity() == side.input.len() {
         side.input.reserve(buffers::LARGE);
     }

@@ -1,7 +1,6 @@
 //! Listening sockets: made once at start, registered in the runtime that accepts.
 //!
-//! Not here: which client goes to which worker, and what is logged. Accepted sockets are handed out
-//! unregistered, so that the worker that gets one registers it, once.
+//! Not here: which client goes to which worker, and what is logged.
 
 use std::future::poll_fn;
 use std::io;
@@ -128,24 +127,60 @@ impl Bound {
     }
 }
 
-/// An accepted connection that belongs to no runtime yet; it can go to any worker.
+/// An accepted connection.
 #[derive(Debug)]
-pub enum Incoming {
-    /// TCP, with the client's address.
-    Tcp(TcpStream, SocketAddr),
-    /// Unix socket.
-    Unix(UnixStream),
+pub struct Incoming {
+    socket: Socketed,
+    address: Option<SocketAddr>,
+}
+
+/// Where an accepted socket is.
+#[derive(Debug)]
+enum Socketed {
+    /// Registered in the runtime that accepted it.
+    There(Stream),
+    /// In none: it can go to any.
+    LooseTcp(TcpStream),
+    /// The same, a unix socket.
+    LooseUnix(UnixStream),
 }
 
 impl Incoming {
-    /// Sets the socket's options and registers it in the current runtime.
+    /// The client's address; `None` for a unix socket.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// Takes it out of the runtime that accepted it, for another one. An error closes it.
+    pub fn loose(self) -> io::Result<Self> {
+        let socket = match self.socket {
+            Socketed::There(Stream::Tcp(stream)) => Socketed::LooseTcp(stream.into_std()?),
+            Socketed::There(Stream::Unix(stream)) => Socketed::LooseUnix(stream.into_std()?),
+            other => other,
+        };
+        Ok(Self { socket, ..self })
+    }
+
+    /// Sets the socket's options, and registers it in the current runtime where it is loose.
     pub fn into_stream(self, options: &SocketOptions) -> io::Result<Stream> {
-        match self {
-            Self::Tcp(stream, _) => {
-                options.apply(&stream)?;
-                tokio::net::TcpStream::from_std(stream).map(Stream::Tcp)
-            }
-            Self::Unix(stream) => tokio::net::UnixStream::from_std(stream).map(Stream::Unix),
+        let stream = match self.socket {
+            Socketed::There(stream) => stream,
+            Socketed::LooseTcp(stream) => tokio::net::TcpStream::from_std(stream)?.into(),
+            Socketed::LooseUnix(stream) => tokio::net::UnixStream::from_std(stream)?.into(),
+        };
+        if let Stream::Tcp(tcp) = &stream {
+            options.apply(tcp)?;
+        }
+        Ok(stream)
+    }
+}
+
+/// One end of a socket pair, for instance: in no runtime yet.
+impl From<UnixStream> for Incoming {
+    fn from(stream: UnixStream) -> Self {
+        Self {
+            socket: Socketed::LooseUnix(stream),
+            address: None,
         }
     }
 }
@@ -219,11 +254,17 @@ impl Listener {
         match self {
             Self::Tcp(listener) => {
                 let (stream, address) = ready!(listener.poll_accept(cx))?;
-                Poll::Ready(stream.into_std().map(|it| Incoming::Tcp(it, address)))
+                Poll::Ready(Ok(Incoming {
+                    socket: Socketed::There(stream.into()),
+                    address: Some(address),
+                }))
             }
             Self::Unix(listener) => {
                 let (stream, _) = ready!(listener.poll_accept(cx))?;
-                Poll::Ready(stream.into_std().map(Incoming::Unix))
+                Poll::Ready(Ok(Incoming {
+                    socket: Socketed::There(stream.into()),
+                    address: None,
+                }))
             }
         }
     }

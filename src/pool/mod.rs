@@ -10,8 +10,9 @@
 //!
 //! Invariants (`Pools::check_invariants`): connections that exist or are being opened never exceed
 //! the limits of pool, database and user, unless a limit was lowered under lent ones; a waiter is
-//! answered exactly once; the oldest waiter comes first; no connection is idle while a waiter of
-//! its pool waits; a connection whose lease was dropped without a verdict is not used again.
+//! answered exactly once; the oldest waiter of a worker comes first, and one of another worker does
+//! not wait much longer (`waitlist`); no connection is idle while a waiter of its pool waits; a
+//! connection whose lease was dropped without a verdict is not used again.
 
 pub mod action;
 pub mod handle;

@@ -1,5 +1,7 @@
 //! The shell: giving up anywhere loses nothing, and no wake-up is lost between threads.
 
+mod workers;
+
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
@@ -49,10 +51,6 @@ impl Log {
         pending.opened(Conn { name, created_at }, created_at);
     }
 
-    fn pending(&self) -> usize {
-        self.pending.lock().unwrap().len()
-    }
-
     fn retired(&self) -> Vec<(u32, Why)> {
         std::mem::take(&mut *self.retired.lock().unwrap())
     }
@@ -88,7 +86,7 @@ impl Opener<Conn> for Instantly {
     }
 }
 
-fn add_pool(handle: &PoolHandle<Conn>, limits: PoolLimits) -> PoolId {
+fn add_pool<C: Pooled>(handle: &PoolHandle<C>, limits: PoolLimits) -> PoolId {
     let name = "db".into();
     handle.with(|pools, out| {
         let database = pools.add_database(&name, DatabaseLimits::default(), clock(), out);

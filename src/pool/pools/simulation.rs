@@ -108,6 +108,8 @@ struct World {
     next: u32,
     joined: Vec<PoolId>,
     answered: usize,
+    /// Waiters that went before an older one of another worker, and those they went back for.
+    overtaken: [usize; 2],
 }
 
 const DATABASES: [&str; 3] = ["a", "b", "c"];
@@ -134,6 +136,7 @@ impl World {
             next: 0,
             joined: Vec::new(),
             answered: 0,
+            overtaken: [0; 2],
         };
         for database in DATABASES {
             for user in USERS {
@@ -245,12 +248,14 @@ impl World {
             let early = next.since > older.since + PATIENCE;
             assert!(settling || !early, "waiter {waiter} was passed over");
         }
+        self.overtaken[0] += usize::from(place > 0);
         let own = queue.iter().find(|other| other.home == conn);
         if let Some(own) = own.filter(|own| own.waiter != waiter) {
             assert_eq!(place, 0, "moved for one that is not the oldest");
             assert!(!settling, "moved two at once");
             let early = own.since > next.since + PATIENCE;
             assert!(early, "moved for one that did not wait long");
+            self.overtaken[1] += 1;
             self.moved.insert(pool, self.now);
         }
         next.home
@@ -275,12 +280,12 @@ impl World {
 
     /// A client takes a connection to its own worker.
     fn lend(&mut self, lent: Lent<Conn>, home: WorkerId) {
-        let number = lent.conn.number;
-        assert!(self.alive.contains(&number), "a closed connection was lent");
-        let canceled = self.cancels.iter().any(|(_, other)| *other == number);
+        let Lent { slot, conn, .. } = lent;
+        let canceled = self.cancels.iter().any(|(_, other)| *other == conn.number);
         assert!(!canceled, "lent while it is being canceled");
-        let conn = Conn { home, ..lent.conn };
-        self.lent.push((lent.slot, conn));
+        let alive = self.alive.contains(&conn.number);
+        assert!(alive, "a closed connection was lent");
+        self.lent.push((slot, Conn { home, ..conn }));
     }
 
     fn limits(&mut self) -> PoolLimits {
@@ -631,27 +636,32 @@ impl World {
     }
 }
 
-fn run(seed: u64, steps: usize) -> usize {
+fn run(seed: u64, steps: usize) -> (usize, [usize; 2]) {
     let mut world = World::new(seed);
     for _ in 0..steps {
         world.step();
         world.check();
     }
     world.settle();
-    world.answered
+    (world.answered, world.overtaken)
 }
 
 #[test]
 fn every_invariant_holds_in_every_random_world_and_nobody_waits_for_ever() {
     let worlds: u64 = std::env::var("POOL_WORLDS").map_or(60, |text| text.parse().unwrap());
+    let mut overtaken = [0; 2];
     for seed in 0..worlds {
         let outcome = std::panic::catch_unwind(|| run(seed, 2500));
-        let answered = outcome.unwrap_or_else(|_| panic!("failed with seed {seed}"));
+        let (answered, passed) = outcome.unwrap_or_else(|_| panic!("failed with seed {seed}"));
+        overtaken[0] += passed[0];
+        overtaken[1] += passed[1];
         assert!(
             answered > 100,
             "seed {seed} tests nothing: {answered} answers"
         );
     }
+    let tested = overtaken.iter().all(|times| *times > 20);
+    assert!(tested, "workers are hardly tested: {overtaken:?}");
 }
 
 #[test]
