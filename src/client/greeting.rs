@@ -5,15 +5,14 @@
 
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use super::enter::send;
 use super::fault::Fault;
 use crate::config::Config;
 use crate::net::Stream;
 use crate::pooler::alike::Alike;
-use crate::pooler::room::Welcome;
-use crate::pooler::terms::Terms;
+use crate::pooler::room::{Likeness, Welcome};
 use crate::protocol::reply::{self, Report};
 use crate::protocol::startup::StartupPacket;
 use crate::protocol::{Severity, SqlState, TransactionStatus};
@@ -50,26 +49,12 @@ pub fn parameters_of(
 pub fn write(
     out: &mut BytesMut,
     welcome: &Welcome,
-    params: &ParamSet,
-    terms: &Terms,
+    likeness: Likeness<'_>,
     config: &Config,
     key: [u8; 8],
 ) {
-    reply::auth_ok(out);
-    reply::parameter_status(out, "pgbouncer.version", COMPATIBLE_WITH);
-    reply::parameter_status(out, "pgweir.version", OWN);
-    for parameter in &welcome.reported {
-        let name = String::from_utf8_lossy(&parameter.name);
-        if !is_settable(&name) {
-            reply::parameter_status(out, &name, &String::from_utf8_lossy(&parameter.value));
-        }
-    }
-    let statements = config.settings.max_prepared_statements.to_string();
-    reply::parameter_status(out, "pgbouncer.max_prepared_statements", &statements);
-    reply::parameter_status(out, "pgbouncer.pool_mode", terms.mode.name());
-    for (name, value) in params.iter() {
-        reply::parameter_status(out, name, value);
-    }
+    let words = welcome.words(likeness, || words(welcome, likeness, config));
+    out.extend_from_slice(&words);
     reply::backend_key(out, key);
     if let Some(message) = config.settings.login_notify_message.as_deref()
         && !message.is_empty()
@@ -80,4 +65,26 @@ pub fn write(
         );
     }
     reply::ready_for_query(out, TransactionStatus::Idle);
+}
+
+/// What clients that are alike hear.
+fn words(welcome: &Welcome, (params, terms): Likeness<'_>, config: &Config) -> Bytes {
+    let mut out = BytesMut::new();
+    reply::auth_ok(&mut out);
+    reply::parameter_status(&mut out, "pgbouncer.version", COMPATIBLE_WITH);
+    reply::parameter_status(&mut out, "pgweir.version", OWN);
+    for parameter in &welcome.reported {
+        let name = String::from_utf8_lossy(&parameter.name);
+        if !is_settable(&name) {
+            let value = String::from_utf8_lossy(&parameter.value);
+            reply::parameter_status(&mut out, &name, &value);
+        }
+    }
+    let statements = config.settings.max_prepared_statements.to_string();
+    reply::parameter_status(&mut out, "pgbouncer.max_prepared_statements", &statements);
+    reply::parameter_status(&mut out, "pgbouncer.pool_mode", terms.mode.name());
+    for (name, value) in params.iter() {
+        reply::parameter_status(&mut out, name, value);
+    }
+    out.freeze()
 }

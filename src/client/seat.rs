@@ -225,8 +225,7 @@ impl Seat {
         greeting::write(
             &mut output.bytes,
             &self.welcome,
-            &params,
-            &self.terms,
+            (&params, &self.terms),
             &config,
             key.bytes(),
         );

@@ -4,6 +4,9 @@ use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
+
+use super::terms::Terms;
 use crate::pool::PoolKey;
 use crate::server::connect::HostTurn;
 use crate::server::open::{Reported, settable};
@@ -18,13 +21,46 @@ pub struct Welcome {
     pub reported: Reported,
     /// Those of them that follow the client.
     pub params: Arc<ParamSet>,
+    /// The greeting that was written last: most clients of a pool hear the same.
+    said: Mutex<Option<Said>>,
+}
+
+/// What two clients have in common that hear the same parameters.
+pub type Likeness<'a> = (&'a Arc<ParamSet>, &'a Arc<Terms>);
+
+#[derive(Debug)]
+struct Said {
+    params: Arc<ParamSet>,
+    terms: Arc<Terms>,
+    words: Bytes,
 }
 
 impl Welcome {
     /// From the parameters of a login.
     pub fn new(reported: Reported) -> Self {
         let params = Arc::new(settable(&reported));
-        Self { reported, params }
+        Self {
+            reported,
+            params,
+            said: Mutex::default(),
+        }
+    }
+
+    /// What clients that are alike hear; `write` writes it for the first of them.
+    pub fn words(&self, (params, terms): Likeness<'_>, write: impl FnOnce() -> Bytes) -> Bytes {
+        let mut said = self.said.lock().expect("nothing panics under this lock");
+        let alike =
+            |said: &&Said| Arc::ptr_eq(&said.params, params) && Arc::ptr_eq(&said.terms, terms);
+        if let Some(said) = said.as_ref().filter(alike) {
+            return said.words.clone();
+        }
+        let words = write();
+        *said = Some(Said {
+            params: Arc::clone(params),
+            terms: Arc::clone(terms),
+            words: words.clone(),
+        });
+        words
     }
 }
 

@@ -46,10 +46,11 @@ pub fn link(client: &mut ClientState, server: &mut ServerState, to_server: &mut 
     Link::Setup
 }
 
-/// Equal sets become one, so that the next comparison is a pointer's. Both sides take the one at the
-/// lower address: whoever meets whom, all clients and servers of a pool soon share the lowest.
+/// Equal sets become one, so that the next comparison is a pointer's. Both sides take the one that
+/// more others hold: whoever meets whom, all clients and servers of a pool soon share one.
 fn share(one: &mut Arc<ParamSet>, other: &mut Arc<ParamSet>) {
-    if Arc::as_ptr(one) < Arc::as_ptr(other) {
+    let weight = |set: &Arc<ParamSet>| (Arc::strong_count(set), Arc::as_ptr(set));
+    if weight(one) > weight(other) {
         *other = Arc::clone(one);
     } else {
         *one = Arc::clone(other);
