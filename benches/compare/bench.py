@@ -98,11 +98,11 @@ class Bench:
             on=self.pooler_cores,
         )
 
-    def real_setup(self, tls: Optional[Certificate] = None) -> Setup:
+    def real_setup(self, login: Login, tls: Optional[Certificate] = None) -> Setup:
         """PostgreSQL behind it, all cores."""
         return Setup(
             backend=self.postgres.port,
-            login=Login.SCRAM,
+            login=login,
             password=self.password,
             verifier=self.postgres.verifier(),
             workers=self.sizes.workers,
@@ -113,8 +113,7 @@ class Bench:
         """Starts a pooler and lets it open its servers."""
         pooler = start(self.stage, contender, setup)
         try:
-            if setup.tls is None:
-                self.warm(pooler)
+            self.warm(pooler)
         except Failed:
             self.stop(pooler)
             raise
@@ -134,7 +133,11 @@ class Bench:
 
     def warm(self, pooler: Running) -> None:
         """Some queries of more clients than the pool has servers."""
-        self.clients.queries(pooler.port, pooler.pid, 0.2, 40)
+        if pooler.service.tls:
+            some = ["-f", self.script("one.sql"), "-c", "40"]
+            self.clients.pgbench(pooler.port, pooler.pid, 1, some, tls=True)
+        else:
+            self.clients.queries(pooler.port, pooler.pid, 0.2, 40)
 
     def resting_kb(self, pooler: Running) -> int:
         """Memory when it has stopped changing, or after two seconds."""

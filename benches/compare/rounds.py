@@ -13,7 +13,7 @@ from bench import Bench
 from clients import Sample
 from contenders import Contender, Running, Setup
 from processes import Failed
-from recipes import Certificate
+from recipes import Certificate, Login
 from scenarios import Absent, Scenario, Stand
 
 # Takes the record of one run.
@@ -91,7 +91,9 @@ class Rounds:
             return self.bench.fake_setup()
         if stand is Stand.FAKE_64K:
             return self.bench.fake_setup(LARGE_PACKET_BUFFER)
-        return self.bench.real_setup(self.certificate if stand is Stand.TLS else None)
+        if stand is Stand.TLS:
+            return self.bench.real_setup(Login.TRUST, self.certificate)
+        return self.bench.real_setup(Login.SCRAM if stand is Stand.SCRAM else Login.TRUST)
 
     def _record(
         self,

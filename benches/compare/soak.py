@@ -15,7 +15,7 @@ from clients import LoadRun
 from contenders import Contender
 from measure import rss_kb
 from processes import Failed
-from recipes import USER
+from recipes import USER, Login
 
 CLIENTS = 60
 # Seconds between two looks at the memory, and between two terminated servers.
@@ -56,7 +56,7 @@ def trend(samples: Sequence[tuple[float, float]]) -> Optional[Trend]:
 
 def run(bench: Bench, contender: Contender, minutes: float) -> bool:
     """Runs it, prints what it finds, and says whether all is well."""
-    pooler = bench.start(contender, bench.real_setup())
+    pooler = bench.start(contender, bench.real_setup(Login.SCRAM))
     seconds = minutes * 60
     arguments = ["chaos", "--port", str(pooler.port), "--clients", str(CLIENTS)]
     samples: list[tuple[float, float]] = []

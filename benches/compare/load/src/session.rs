@@ -68,7 +68,14 @@ impl Session {
     pub fn reply(&mut self) -> Result<Reply, LoadError> {
         let mut reply = Reply::default();
         loop {
-            let (kind, body) = self.message()?;
+            let (kind, body) = match (self.message(), reply.error.take()) {
+                // The last words say more than the end of the connection.
+                (Err(LoadError::Closed), Some(last_words)) => return Err(last_words),
+                (message, error) => {
+                    reply.error = error;
+                    message?
+                }
+            };
             match kind {
                 b'D' => reply.values.push(first_value(&body)?),
                 b'd' => reply.lines.push(body),
