@@ -193,7 +193,8 @@ class Clients:
 
 def logged_latencies(directory: Path) -> list[float]:
     """What pgbench wrote down, in microseconds."""
-    lines = (line.split() for path in directory.iterdir() for line in path.open(encoding="ascii"))
+    texts = (path.read_text(encoding="ascii") for path in directory.iterdir())
+    lines = (line.split() for text in texts for line in text.splitlines())
     # A line that pgbench was killed in the middle of has fewer fields.
     return sorted(float(fields[2]) for fields in lines if len(fields) >= 6)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
+from textwrap import wrap
 from typing import Iterator, Optional
 
 from goals import MEASURES, REFERENCE, Better
@@ -21,8 +22,10 @@ COLUMNS = 48
 # Colours that stay apart for people who see few of them.
 COLOURS = ("#8c8c8c", "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00")
 
-WIDTH, LABELS, UNIT = 960, 300, 140
-BAR, GAP, TOP = 12, 12, 64
+WIDTH, LABELS, UNIT = 960, 330, 140
+BAR, GAP, TOP, FOOT = 12, 12, 64, 48
+# Characters of a line of the caption.
+CAPTION_WIDTH = 170
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class Group:
     """The bars of a scenario."""
 
     title: str
+    # What of it is compared.
+    measure: str
     bars: list[Bar]
 
 
@@ -60,15 +65,16 @@ def groups(results: Results) -> Iterator[Group]:
             less = MEASURES[measure].better is Better.LESS
             cost = ratio.middle if less else 1 / ratio.middle
             bars.append(Bar(pooler, cost, f"{cost:.2f}"))
-        title = f"{scenario.title}: {MEASURES[measure].title}"
-        yield Group(title.replace("`", ""), bars)
+        turned = "" if MEASURES[measure].better is Better.LESS else ", turned round"
+        title = scenario.title.replace("`", "")
+        yield Group(title, MEASURES[measure].title + turned, bars)
 
 
 def text(results: Results) -> str:
     """Bars for the terminal."""
     lines = [f"Cost against {REFERENCE} (less is better; rates are turned round)"]
     for group in groups(results):
-        lines.append(f"\n{group.title}")
+        lines.append(f"\n{group.title}: {group.measure}")
         for bar in group.bars:
             lines.append(f"  {bar.pooler:<11}{_blocks(bar.cost)} {bar.words}")
     return "\n".join(lines) + "\n" if len(lines) > 1 else ""
@@ -86,7 +92,7 @@ def svg(results: Results, caption: str) -> str:
     """The same as a picture."""
     drawn = list(groups(results))
     colours = dict(zip(results.poolers, COLOURS))
-    height = TOP + sum(len(group.bars) * BAR + GAP for group in drawn) + 28
+    height = TOP + sum(len(group.bars) * BAR + GAP for group in drawn) + FOOT
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
         f'width="{WIDTH}" height="{height}" font-family="sans-serif" font-size="11">',
@@ -95,25 +101,25 @@ def svg(results: Results, caption: str) -> str:
         "less is better</text>",
         *_legend(colours),
     ]
-    top = TOP
+    line, top = LABELS + UNIT, TOP
+    out.append(
+        f'<line x1="{line}" y1="{TOP - 6}" x2="{line}" y2="{height - FOOT}" stroke="#000000" '
+        'stroke-dasharray="3 3"/>'
+    )
     for group in drawn:
-        middle = top + len(group.bars) * BAR / 2 + 4
         out.append(
-            f'<text x="{LABELS - 10}" y="{middle:g}" text-anchor="end">'
-            f"{escape(group.title)}</text>"
+            f'<text x="{LABELS - 10}" y="{top + 9}" text-anchor="end">{escape(group.title)}</text>'
+            f'<text x="{LABELS - 10}" y="{top + 21}" text-anchor="end" font-size="9" '
+            f'fill="#555555">{escape(group.measure)}</text>'
         )
         for bar in group.bars:
             out.append(_svg_bar(bar, top, colours.get(bar.pooler, "#000000")))
             top += BAR
         top += GAP
-    line = LABELS + UNIT
-    out += [
-        f'<line x1="{line}" y1="{TOP - 6}" x2="{line}" y2="{top}" stroke="#000000" '
-        'stroke-dasharray="3 3"/>',
-        f'<text x="12" y="{height - 10}" font-size="9" fill="#555555">{escape(caption)}</text>',
-        "</svg>",
-    ]
-    return "\n".join(out) + "\n"
+    for place, words in enumerate(wrap(caption, CAPTION_WIDTH)[:3]):
+        y = height - FOOT + 14 + place * 12
+        out.append(f'<text x="12" y="{y}" font-size="9" fill="#555555">{escape(words)}</text>')
+    return "\n".join([*out, "</svg>"]) + "\n"
 
 
 def _legend(colours: dict[str, str]) -> Iterator[str]:

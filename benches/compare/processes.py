@@ -92,6 +92,9 @@ class Stage:
         error: Optional[BaseException],
         trace: Optional[TracebackType],
     ) -> None:
+        # An impatient second Ctrl-C must not leave servers behind.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         for child in reversed(self.children):
             child.stop(signal.SIGINT if child.name == "postgres" else signal.SIGTERM)
         shutil.rmtree(self.directory, ignore_errors=True)
@@ -120,7 +123,9 @@ class Stage:
         """A copy of a program where the account of the servers can reach it."""
         if not self.account.name:
             return program
-        copy = self.directory / Path(program).name
+        folder = self.directory / "programs"
+        folder.mkdir(mode=0o755, exist_ok=True)
+        copy = folder / Path(program).name
         if not copy.exists():
             shutil.copy(program, copy)
             copy.chmod(0o755)

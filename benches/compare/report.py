@@ -33,7 +33,7 @@ def heading(results: Results) -> str:
     return (
         f"{machine['date']}, {machine['cores']} cores ({machine['processor']}), "
         f"Linux {machine['kernel']}, TCP {machine['tcp']}; "
-        f"{machine['rounds']} rounds of {machine['seconds']:g} s; "
+        f"{machine['rounds']} round(s) of {machine['seconds']:g} s; "
         f"{'; '.join(str(version) for version in versions.values())}.\n"
         f"Medians (least..most); **ratios to {REFERENCE} in the same round**."
     )

@@ -20,6 +20,8 @@ from recipes import SINGLE_THREADED, Login
 POOL = 20
 FEW, MANY, DEEP = 64, 1000, 16
 LARGE = "LARGE"
+# Within less, two hundred clients may not have ended a single transaction.
+SECONDS_FOR_200_CLIENTS = 3.0
 
 
 class Absent(Exception):
@@ -90,7 +92,7 @@ def more_clients_than_servers(bench: Bench, pooler: Running) -> Sample:
     """
     try:
         return bench.clients.pgbench(
-            pooler.port, pooler.pid, bench.seconds,
+            pooler.port, pooler.pid, max(bench.seconds, SECONDS_FOR_200_CLIENTS),
             ["-M", "prepared", "-c", "200", "-j", "2"], patience=bench.hang_seconds,
         )
     except Hangs:
@@ -184,14 +186,14 @@ SCENARIOS = [
     Scenario("many-clients", f"simple, {MANY:,} clients", Stand.FAKE, CPU, fake(MANY)),
     Scenario("one-client", "simple, one client", Stand.FAKE, ("p50_us", "cpu_us"), fake(1)),
     Scenario(
-        "large", "results of 1 MB", Stand.FAKE, ("mb_s", "cpu_ms_per_mb"), fake(4, sql=LARGE)
+        "large", "results of 1 MB, 4 clients", Stand.FAKE, ("mb_s", "cpu_ms_per_mb"), fake(4, sql=LARGE)
     ),
     Scenario(
-        "large-64k", "results of 1 MB", Stand.FAKE_64K, ("mb_s", "cpu_ms_per_mb"),
+        "large-64k", "results of 1 MB, PgBouncer with pkt_buf=65536", Stand.FAKE_64K, ("mb_s", "cpu_ms_per_mb"),
         fake(4, sql=LARGE),
     ),
     Scenario(
-        "two-workers", f"simple, {FEW} clients", Stand.WORKERS,
+        "two-workers", f"simple, {FEW} clients, by workers", Stand.WORKERS,
         ("two_workers_tps", "two_workers_cpu"), two_workers,
     ),
     Scenario(
@@ -218,11 +220,11 @@ SCENARIOS = [
         "select-one", "`SELECT 1` simple, one client", Stand.REAL, ("p50_us", "p99_us", "cpu_us"),
         real("-f", "one.sql", "-M", "simple", "-c", "1"),
     ),
-    Scenario("select-large", "results of 1 MB, 4 clients", Stand.REAL, BULK, large()),
+    Scenario("select-large", "`SELECT` of 1 MB, 4 clients", Stand.REAL, BULK, large()),
     Scenario("copy-out", "COPY out", Stand.REAL, BULK, copy_out),
     Scenario("copy-in", "COPY in", Stand.REAL, BULK, copy_in),
     Scenario(
-        "connect", "connect for each `SELECT 1`, 10 clients of pgbench", Stand.REAL,
+        "connect", "connect for each `SELECT 1`, 10 clients", Stand.REAL,
         ("cpu_us", "tps"), real("-C", "-f", "one.sql", "-c", "10", "-j", "2"),
     ),
     # The last of its stand: a pooler that stands still is started again.
@@ -234,12 +236,12 @@ SCENARIOS = [
         "logins", "logins (SCRAM), 10 clients", Stand.SCRAM, ("cpu_us", "p50_us", "tps"), logins
     ),
     Scenario(
-        "tls-select", "`-S` prepared, 50 clients", Stand.TLS, CPU,
+        "tls-select", "TLS: `-S` prepared, 50 clients", Stand.TLS, CPU,
         real("-S", "-M", "prepared", "-c", "50", "-j", "2", tls=True),
     ),
-    Scenario("tls-large", "results of 1 MB, 4 clients", Stand.TLS, BULK, large(tls=True)),
+    Scenario("tls-large", "TLS: `SELECT` of 1 MB, 4 clients", Stand.TLS, BULK, large(tls=True)),
     Scenario(
-        "tls-connect", "connect for each `SELECT 1`, 10 clients of pgbench", Stand.TLS,
+        "tls-connect", "TLS: connect for each `SELECT 1`, 10 clients", Stand.TLS,
         ("cpu_us", "tps"), real("-C", "-f", "one.sql", "-c", "10", "-j", "2", tls=True),
     ),
     Scenario(

@@ -100,6 +100,10 @@ class Results:
         """Scenario, pooler and what went wrong, the last time that it did."""
         return [(*key, error) for key, error in self._errors.items()]
 
+    def failed(self, pooler: str) -> bool:
+        """Whether some run of a pooler went wrong."""
+        return any(name == pooler for _, name in self._errors)
+
     def saturated(self, scenario: str, limit: float) -> bool:
         """Whether the clients themselves were the limit in some run."""
         return any(

@@ -84,8 +84,9 @@ class Goals(unittest.TestCase):
         self.assertLessEqual(set(GOALS), rows)
         self.assertLessEqual({measure for _, measure in rows}, set(MEASURES))
 
-    def test_scenarios_have_names_of_their_own(self) -> None:
+    def test_scenarios_have_names_and_titles_of_their_own(self) -> None:
         self.assertEqual(len({one.name for one in SCENARIOS}), len(SCENARIOS))
+        self.assertEqual(len({one.title for one in SCENARIOS}), len(SCENARIOS))
 
 
 class Tables(unittest.TestCase):
@@ -160,8 +161,8 @@ class Bars(unittest.TestCase):
 
     def test_a_rate_is_turned_round_so_that_less_is_better(self) -> None:
         bars = {group.title: group.bars for group in plot.groups(self.results)}
-        self.assertEqual(bars["results of 1 MB: MB/s"][1].cost, 0.2)
-        self.assertEqual(bars["simple, 64 clients: CPU µs per transaction"][1].cost, 0.5)
+        self.assertEqual(bars["results of 1 MB, 4 clients"][1].cost, 0.2)
+        self.assertEqual(bars["simple, 64 clients"][1].cost, 0.5)
 
     def test_nothing_is_drawn_where_pgbouncer_has_no_figure(self) -> None:
         self.assertNotIn("TPC-B", plot.text(self.results))
