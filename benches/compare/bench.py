@@ -5,9 +5,9 @@ from __future__ import annotations
 import secrets
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional, Sequence
 
 from clients import Clients
 from contenders import Contender, Running, Setup, start
@@ -40,9 +40,7 @@ class Sizes:
 class Bench:
     """All that runs beside the poolers."""
 
-    def __init__(
-        self, stage: Stage, load: str, programs: dict[str, str], sizes: Sizes
-    ) -> None:
+    def __init__(self, stage: Stage, load: str, programs: dict[str, str], sizes: Sizes) -> None:
         self.stage = stage
         self.sizes = sizes
         self.password = secrets.token_hex(8)
@@ -53,7 +51,7 @@ class Bench:
         self.idle_clients = sizes.idle_clients
         self.copy_file = stage.directory / "copy.txt"
         self.copy_mb = 0.0
-        self._postgres: Optional[Postgres] = None
+        self._postgres: Postgres | None = None
         self._backend_port = free_port()
         home = stage.folder("backend")
         command = [stage.executable(load), "backend", "--port", str(self._backend_port)]
@@ -86,7 +84,7 @@ class Bench:
         """The path of a script of pgbench."""
         return str(self.stage.directory / name)
 
-    def fake_setup(self, packet_buffer: Optional[int] = None) -> Setup:
+    def fake_setup(self, packet_buffer: int | None = None) -> Setup:
         """One worker on one core, the stand-in behind it."""
         return Setup(
             backend=self._backend_port,
@@ -98,7 +96,7 @@ class Bench:
             on=self.pooler_cores,
         )
 
-    def real_setup(self, login: Login, tls: Optional[Certificate] = None) -> Setup:
+    def real_setup(self, login: Login, tls: Certificate | None = None) -> Setup:
         """PostgreSQL behind it, all cores."""
         return Setup(
             backend=self.postgres.port,
@@ -158,7 +156,7 @@ class Backend:
     def __init__(self, bench: Bench, on: Sequence[int]) -> None:
         self.bench = bench
         self.on = on
-        self.child: Optional[Child] = None
+        self.child: Child | None = None
 
     def __enter__(self) -> int:
         port = free_port()
@@ -178,9 +176,25 @@ def make_certificate(stage: Stage, openssl: str) -> Certificate:
     """A certificate for the poolers, signed by itself."""
     made = Certificate(stage.directory / "certificate.pem", stage.directory / "key.pem")
     done = subprocess.run(
-        [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "7",
-         "-subj", "/CN=localhost", "-keyout", str(made.key), "-out", str(made.certificate)],
-        capture_output=True, text=True, check=False,
+        [
+            openssl,
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "7",
+            "-subj",
+            "/CN=localhost",
+            "-keyout",
+            str(made.key),
+            "-out",
+            str(made.certificate),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode != 0:
         raise Failed(f"openssl: {done.stderr.strip()[-300:]}")

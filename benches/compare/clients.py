@@ -8,9 +8,9 @@ import select
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional, Sequence
 
 from measure import Stopwatch
 from postgres import LARGE_MB, client_environment
@@ -35,11 +35,14 @@ class LoadRun:
         self.process = subprocess.Popen(
             [*pin, program, *arguments, "--user", USER, "--database", DATABASE],
             env=client_environment(password, tls=False),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
             start_new_session=True,
         )
 
-    def __enter__(self) -> "LoadRun":
+    def __enter__(self) -> LoadRun:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -64,7 +67,7 @@ class LoadRun:
 
     def outcome(self, patience: float) -> dict[str, float]:
         """The JSON that it prints at its end; an error where clients failed or stood still."""
-        found = json.loads(self.line(patience))
+        found: dict[str, float] = json.loads(self.line(patience))
         if found.get("stalled"):
             raise Hangs(f"hangs: {found['stalled']} clients got no answer")
         if found.get("failed"):
@@ -94,9 +97,21 @@ class Clients:
     ) -> Sample:
         """Closed loop of the load generator."""
         arguments = [
-            "queries", "--port", str(port), "--clients", str(clients), "--mode", mode,
-            "--depth", str(depth), "--sql", sql, "--seconds", str(seconds),
-            "--warm-up", str(min(1.0, seconds / 2)),
+            "queries",
+            "--port",
+            str(port),
+            "--clients",
+            str(clients),
+            "--mode",
+            mode,
+            "--depth",
+            str(depth),
+            "--sql",
+            sql,
+            "--seconds",
+            str(seconds),
+            "--warm-up",
+            str(min(1.0, seconds / 2)),
         ]
         sample, found = self._measured(arguments, pid, seconds, on)
         megabytes = found["bytes"] / 1e6
@@ -107,7 +122,13 @@ class Clients:
     def logins(self, port: int, pid: int, seconds: float, clients: int) -> Sample:
         """Connect, log in, one query, goodbye."""
         arguments = [
-            "logins", "--port", str(port), "--clients", str(clients), "--seconds", str(seconds)
+            "logins",
+            "--port",
+            str(port),
+            "--clients",
+            str(clients),
+            "--seconds",
+            str(seconds),
         ]
         return self._measured(arguments, pid, seconds, ())[0]
 
@@ -148,23 +169,42 @@ class Clients:
         arguments: Sequence[str],
         *,
         tls: bool = False,
-        patience: Optional[float] = None,
+        patience: float | None = None,
     ) -> Sample:
         """A run of pgbench."""
         whole = max(1, round(seconds))
         watch = Stopwatch(pid)
         with tempfile.TemporaryDirectory(prefix="pgweir-compare-log-") as log:
             command = [
-                self.programs["pgbench"], "-n", "-h", "127.0.0.1", "-p", str(port), "-U", USER,
-                "-T", str(whole), "-l", "--log-prefix", f"{log}/l",
-                "--sampling-rate", str(SAMPLING), *arguments, DATABASE,
+                self.programs["pgbench"],
+                "-n",
+                "-h",
+                "127.0.0.1",
+                "-p",
+                str(port),
+                "-U",
+                USER,
+                "-T",
+                str(whole),
+                "-l",
+                "--log-prefix",
+                f"{log}/l",
+                "--sampling-rate",
+                str(SAMPLING),
+                *arguments,
+                DATABASE,
             ]
             watch.start()
             try:
                 done = subprocess.run(
-                    command, env=client_environment(self.password, tls), capture_output=True,
-                    text=True, check=False, timeout=whole + (patience or PATIENCE),
-                    stdin=subprocess.DEVNULL, start_new_session=True,
+                    command,
+                    env=client_environment(self.password, tls),
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    timeout=whole + (patience or PATIENCE),
+                    stdin=subprocess.DEVNULL,
+                    start_new_session=True,
                 )
             except subprocess.TimeoutExpired:
                 raise Hangs("hangs") from None
@@ -177,10 +217,25 @@ class Clients:
         watch, began = Stopwatch(pid), time.monotonic()
         watch.start()
         done = subprocess.run(
-            [self.programs["psql"], "-X", "-q", "-h", "127.0.0.1", "-p", str(port), "-U", USER,
-             "-c", command, DATABASE],
-            env=client_environment(self.password, tls=False), capture_output=True, text=True,
-            check=False, timeout=PATIENCE,
+            [
+                self.programs["psql"],
+                "-X",
+                "-q",
+                "-h",
+                "127.0.0.1",
+                "-p",
+                str(port),
+                "-U",
+                USER,
+                "-c",
+                command,
+                DATABASE,
+            ],
+            env=client_environment(self.password, tls=False),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
         )
         watch.stop()
         if done.returncode != 0:

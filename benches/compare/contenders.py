@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Optional, Sequence
 
 from goals import OURS
 from machine import Missing, version
@@ -21,7 +21,7 @@ class Contender:
     version: str
 
 
-def find(paths: dict[str, Optional[str]], only: Optional[set[str]]) -> list[Contender]:
+def find(paths: dict[str, str | None], only: set[str] | None) -> list[Contender]:
     """Those that a path was given for, and those on PATH; `only` leaves others out."""
     found = []
     for name in RECIPES:
@@ -68,8 +68,8 @@ class Setup:
     password: str
     verifier: str
     workers: int
-    tls: Optional[Certificate] = None
-    packet_buffer: Optional[int] = None
+    tls: Certificate | None = None
+    packet_buffer: int | None = None
     on: Sequence[int] = ()
 
 

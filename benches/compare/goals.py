@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Optional
 
 # Whom everybody is compared with.
 REFERENCE = "pgbouncer"
@@ -54,7 +53,7 @@ class Goal:
     """A bound; the ratio is to PgBouncer in the same round."""
 
     must: float
-    aim: Optional[float] = None
+    aim: float | None = None
     of: Of = Of.RATIO
 
 
@@ -81,7 +80,7 @@ GOALS: dict[tuple[str, str], list[Goal]] = {
 }
 
 
-def is_met(goal: Goal, better: Better, value: float, ratio: Optional[float]) -> Optional[bool]:
+def is_met(goal: Goal, better: Better, value: float, ratio: float | None) -> bool | None:
     """Whether a median reaches the bound; `None` where there is nothing to compare with."""
     found = value if goal.of is Of.VALUE else ratio
     if found is None:

@@ -11,7 +11,6 @@ import subprocess
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
-from typing import Optional
 
 # Accounts that root steps down to, best first: PostgreSQL and pgweir do not run as root.
 UNPRIVILEGED = ("postgres", "nobody")
@@ -25,14 +24,18 @@ class Missing(Exception):
 
 @dataclass(frozen=True)
 class Account:
-    """Who runs the servers; without a name: whoever runs this."""
+    """Who runs the servers; without an id: whoever runs this."""
 
-    name: Optional[str] = None
-    uid: int = -1
-    gid: int = -1
+    uid: int | None = None
+    gid: int | None = None
+
+    @property
+    def groups(self) -> list[int] | None:
+        """Its other groups: none, lest it keeps root's."""
+        return None if self.uid is None else []
 
 
-def account(wanted: Optional[str]) -> Account:
+def account(wanted: str | None) -> Account:
     """The account asked for; else ourselves, or an unprivileged one when we are root."""
     if os.geteuid() != 0:
         return Account()
@@ -42,7 +45,7 @@ def account(wanted: Optional[str]) -> Account:
         except KeyError:
             continue
         if entry.pw_uid != 0:
-            return Account(name, entry.pw_uid, entry.pw_gid)
+            return Account(entry.pw_uid, entry.pw_gid)
     raise Missing(
         "Servers do not run as root, and there is no other account to run them as. "
         "Name one with --user, or run this as an ordinary user."
@@ -63,25 +66,20 @@ def raise_file_limit() -> int:
     return hard
 
 
-def postgres_programs(wanted: Optional[str]) -> dict[str, str]:
+def postgres_programs(wanted: str | None) -> dict[str, str]:
     """Where initdb and the others are: the directory asked for, the newest one, or PATH."""
-    places = [wanted or os.environ.get("PGWEIR_PG_BIN")]
-    if not places[0]:
-        versions = glob("/usr/lib/postgresql/*/bin")
-        places = sorted(versions, key=lambda place: float(place.split("/")[4]), reverse=True)
-    for place in places:
+    named = wanted or os.environ.get("PGWEIR_PG_BIN")
+    versions = glob("/usr/lib/postgresql/*/bin")
+    newest = sorted(versions, key=lambda place: float(place.split("/")[4]), reverse=True)
+    for place in [named] if named else [*newest, os.environ.get("PATH", "")]:
         found = {name: shutil.which(name, path=place) for name in PROGRAMS}
         if all(found.values()):
             return {name: str(path) for name, path in found.items()}
-    found = {name: shutil.which(name) for name in PROGRAMS}
-    lost = [name for name, path in found.items() if path is None]
-    if lost:
-        raise Missing(
-            f"PostgreSQL's {', '.join(lost)} not found. Install PostgreSQL "
-            "(Debian, Ubuntu: apt-get install postgresql), or name the directory of its "
-            "programs with --pg-bin."
-        )
-    return {name: str(path) for name, path in found.items()}
+    raise Missing(
+        f"PostgreSQL's {', '.join(PROGRAMS)} are not {f'in {named}' if named else 'here'}. "
+        "Install PostgreSQL (Debian, Ubuntu: apt-get install postgresql), or name the directory "
+        "of its programs with --pg-bin."
+    )
 
 
 def version(program: str) -> str:

@@ -33,25 +33,34 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, metavar="S", help="of each run, default 5")
     parser.add_argument("--quick", action="store_true", help="one short round of everything")
     parser.add_argument(
-        "--out", type=Path, default=RESULTS, metavar="FILE",
+        "--out",
+        type=Path,
+        default=RESULTS,
+        metavar="FILE",
         help="where results go, default target/compare/results.jsonl; a picture lies beside it",
     )
     parser.add_argument(
         "--report", type=Path, metavar="FILE", help="run nothing, print the tables of these results"
     )
     parser.add_argument(
-        "--soak", type=float, metavar="MINUTES",
+        "--soak",
+        type=float,
+        metavar="MINUTES",
         help="instead: mixed load with cancels and kills; is memory flat, are the answers right?",
     )
     for name in RECIPES:
         option = f"--{name.replace('_', '-')}"
         built = ", default target/release/pgweir, built if it is missing"
         parser.add_argument(
-            option, dest=name, metavar="PATH",
+            option,
+            dest=name,
+            metavar="PATH",
             help=f"the program{built if name == 'pgweir' else ', default: from PATH'}",
         )
     parser.add_argument(
-        "--workers", type=int, metavar="N",
+        "--workers",
+        type=int,
+        metavar="N",
         help="threads of those poolers that have them, with real PostgreSQL; default: the cores",
     )
     parser.add_argument("--scale", type=int, metavar="N", help="of pgbench, default 10")

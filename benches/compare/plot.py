@@ -6,10 +6,10 @@ a rate the bar has its inverse. Bars that would leave the picture are cut and sa
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 from textwrap import wrap
-from typing import Iterator, Optional
 
 from goals import MEASURES, REFERENCE, Better
 from scenarios import SCENARIOS
@@ -34,7 +34,7 @@ class Bar:
 
     pooler: str
     # Cost against PgBouncer; `None` where it hangs or failed.
-    cost: Optional[float]
+    cost: float | None
     words: str
 
 
@@ -80,7 +80,7 @@ def text(results: Results) -> str:
     return "\n".join(lines) + "\n" if len(lines) > 1 else ""
 
 
-def _blocks(cost: Optional[float]) -> str:
+def _blocks(cost: float | None) -> str:
     if cost is None:
         return ""
     eighths = round(min(cost, LONGEST) / LONGEST * COLUMNS * 8)

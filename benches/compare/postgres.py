@@ -49,8 +49,19 @@ class Postgres:
         self.sockets = home
         data = home / "data"
         stage.run(
-            [programs["initdb"], "-D", str(data), "-U", "postgres", "-A", "trust",
-             "-E", "UTF8", "--locale=C", "--no-sync"],
+            [
+                programs["initdb"],
+                "-D",
+                str(data),
+                "-U",
+                "postgres",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--locale=C",
+                "--no-sync",
+            ],
             cwd=home,
         )
         with (data / "postgresql.conf").open("a", encoding="utf-8") as settings:
@@ -75,9 +86,20 @@ class Postgres:
         self.sql(f"CREATE ROLE {USER} LOGIN PASSWORD '{self.password}'", database="postgres")
         self.sql(f"CREATE DATABASE {DATABASE} OWNER {USER}", database="postgres")
         done = subprocess.run(
-            [self.programs["pgbench"], *self._where(), "-U", USER, "-i", "-q", "-s", str(scale),
-             DATABASE],
-            capture_output=True, text=True, check=False,
+            [
+                self.programs["pgbench"],
+                *self._where(),
+                "-U",
+                USER,
+                "-i",
+                "-q",
+                "-s",
+                str(scale),
+                DATABASE,
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode != 0:
             raise Failed(f"pgbench -i: {done.stderr.strip()[-500:]}")
@@ -102,9 +124,23 @@ class Postgres:
         statements = [part for part in text.split(";") if part.strip()]
         arguments = [word for statement in statements for word in ("-c", statement)]
         done = subprocess.run(
-            [self.programs["psql"], *self._where(), "-U", user, "-X", "-q", "-A", "-t",
-             "-v", "ON_ERROR_STOP=1", *arguments, database],
-            capture_output=True, text=True, check=False,
+            [
+                self.programs["psql"],
+                *self._where(),
+                "-U",
+                user,
+                "-X",
+                "-q",
+                "-A",
+                "-t",
+                "-v",
+                "ON_ERROR_STOP=1",
+                *arguments,
+                database,
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode != 0:
             raise Failed(f"psql: {done.stderr.strip()[-500:]}")

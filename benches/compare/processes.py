@@ -9,9 +9,9 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Optional, Sequence
 
 from machine import Account
 
@@ -83,14 +83,14 @@ class Stage:
         self.own(self.directory)
         self.directory.chmod(0o755)
 
-    def __enter__(self) -> "Stage":
+    def __enter__(self) -> Stage:
         return self
 
     def __exit__(
         self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         # An impatient second Ctrl-C must not leave servers behind.
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -101,7 +101,7 @@ class Stage:
 
     def own(self, path: Path) -> None:
         """Gives a file to the account that runs the servers."""
-        if self.account.name:
+        if self.account.uid is not None and self.account.gid is not None:
             os.chown(path, self.account.uid, self.account.gid)
 
     def folder(self, name: str) -> Path:
@@ -121,7 +121,7 @@ class Stage:
 
     def executable(self, program: str) -> str:
         """A copy of a program where the account of the servers can reach it."""
-        if not self.account.name:
+        if self.account.uid is None:
             return program
         folder = self.directory / "programs"
         folder.mkdir(mode=0o755, exist_ok=True)
@@ -134,14 +134,19 @@ class Stage:
     def run(self, command: Sequence[str], cwd: Path) -> None:
         """Runs a program as the account of the servers, to its end."""
         done = subprocess.run(
-            command, cwd=cwd, capture_output=True, text=True, check=False, **self._identity()
+            command,
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            check=False,
+            user=self.account.uid,
+            group=self.account.gid,
+            extra_groups=self.account.groups,
         )
         if done.returncode != 0:
             raise Failed(f"{command[0]}: {(done.stderr or done.stdout).strip()[-500:]}")
 
-    def start(
-        self, name: str, command: Sequence[str], cwd: Path, on: Sequence[int] = ()
-    ) -> Child:
+    def start(self, name: str, command: Sequence[str], cwd: Path, on: Sequence[int] = ()) -> Child:
         """Starts a program as the account of the servers, on the given cores or on all."""
         log = cwd / "output.log"
         with log.open("wb") as output:
@@ -153,7 +158,9 @@ class Stage:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 preexec_fn=lambda: os.sched_setaffinity(0, on) if on else None,
-                **self._identity(),
+                user=self.account.uid,
+                group=self.account.gid,
+                extra_groups=self.account.groups,
             )
         child = Child(name, process, log)
         self.children.append(child)
@@ -163,11 +170,6 @@ class Stage:
         """Ends a program before the stage ends."""
         child.stop()
         self.children.remove(child)
-
-    def _identity(self) -> dict[str, object]:
-        if not self.account.name:
-            return {}
-        return {"user": self.account.uid, "group": self.account.gid, "extra_groups": []}
 
 
 def free_port() -> int:

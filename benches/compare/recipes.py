@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Callable
 
 USER = "bench"
 DATABASE = "bench"
@@ -44,8 +44,8 @@ class Service:
     verifier: str
     directory: Path
     pool: int = 20
-    tls: Optional[Certificate] = None
-    packet_buffer: Optional[int] = None
+    tls: Certificate | None = None
+    packet_buffer: int | None = None
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Optional
-
 from goals import GOALS, MEASURES, OURS, REFERENCE, Goal, Measure, bound, is_met
 from scenarios import SCENARIOS, Scenario, Stand
 from summary import Cell, Results, Row, reference
@@ -39,7 +37,7 @@ def heading(results: Results) -> str:
     )
 
 
-def _table(results: Results, scenarios: list[Scenario]) -> Optional[str]:
+def _table(results: Results, scenarios: list[Scenario]) -> str | None:
     rows = [
         (scenario, name, row)
         for scenario in scenarios
@@ -93,7 +91,7 @@ def goal_text(scenario: str, measure: str, row: Row) -> str:
     return ", ".join(parts)
 
 
-def _verdict(ours: Optional[Cell], row: Row, goal: Goal, measure: Measure) -> str:
+def _verdict(ours: Cell | None, row: Row, goal: Goal, measure: Measure) -> str:
     spread = ours.spread() if ours else None
     if ours is None or spread is None:
         return ""

@@ -7,7 +7,9 @@ with another one. So the ratio of two poolers holds although the machine gets sl
 from __future__ import annotations
 
 import contextlib
-from typing import Callable, Iterator, Optional
+from collections.abc import Iterator
+from functools import partial
+from typing import Callable
 
 from bench import Bench
 from clients import Sample
@@ -30,7 +32,7 @@ class Rounds:
         bench: Bench,
         contenders: list[Contender],
         scenarios: list[Scenario],
-        certificate: Optional[Certificate],
+        certificate: Certificate | None,
         emit: Emit,
     ) -> None:
         self.bench = bench
@@ -55,18 +57,14 @@ class Rounds:
         if stand in (Stand.WORKERS, Stand.MEMORY):
             for scenario in scenarios:
                 for contender in order:
-                    self._record(
-                        number, scenario, contender,
-                        lambda one=scenario, who=contender: one.run(self.bench, who),
-                    )
+                    run = partial(scenario.run, self.bench, contender)
+                    self._record(number, scenario, contender, run)
             return
         with self._running(number, stand, scenarios, order) as poolers:
             for scenario in scenarios:
                 for pooler in poolers:
-                    self._record(
-                        number, scenario, pooler.contender,
-                        lambda one=scenario, who=pooler: one.run(self.bench, who),
-                    )
+                    run = partial(scenario.run, self.bench, pooler)
+                    self._record(number, scenario, pooler.contender, run)
 
     @contextlib.contextmanager
     def _running(

@@ -57,12 +57,21 @@ class Scenario:
     run: Callable[..., Sample]
 
 
-def fake(clients: int, **more: object) -> Callable[[Bench, Running], Sample]:
+def fake(
+    clients: int, mode: str = "simple", depth: int = 1, sql: str = "SELECT 1"
+) -> Callable[[Bench, Running], Sample]:
     """Clients of the load generator."""
 
     def run(bench: Bench, pooler: Running) -> Sample:
         return bench.clients.queries(
-            pooler.port, pooler.pid, bench.seconds, clients, on=bench.generator_cores, **more
+            pooler.port,
+            pooler.pid,
+            bench.seconds,
+            clients,
+            mode=mode,
+            depth=depth,
+            sql=sql,
+            on=bench.generator_cores,
         )
 
     return run
@@ -92,8 +101,11 @@ def more_clients_than_servers(bench: Bench, pooler: Running) -> Sample:
     """
     try:
         return bench.clients.pgbench(
-            pooler.port, pooler.pid, max(bench.seconds, SECONDS_FOR_200_CLIENTS),
-            ["-M", "prepared", "-c", "200", "-j", "2"], patience=bench.hang_seconds,
+            pooler.port,
+            pooler.pid,
+            max(bench.seconds, SECONDS_FOR_200_CLIENTS),
+            ["-M", "prepared", "-c", "200", "-j", "2"],
+            patience=bench.hang_seconds,
         )
     except Hangs:
         bench.restart(pooler)
@@ -170,85 +182,128 @@ def two_workers(bench: Bench, contender: Contender) -> Sample:
 
 CPU = ("cpu_us", "p50_us", "p99_us", "tps")
 BULK = ("cpu_ms_per_mb", "mb_s")
+RATE = ("mb_s", "cpu_ms_per_mb")
+MEMORY = ("kb_per_client", "base_mb")
 
 SCENARIOS = [
     Scenario("simple", f"simple, {FEW} clients", Stand.FAKE, CPU, fake(FEW)),
     Scenario("extended", f"extended, {FEW} clients", Stand.FAKE, CPU, fake(FEW, mode="extended")),
     Scenario("prepared", f"prepared, {FEW} clients", Stand.FAKE, CPU, fake(FEW, mode="prepared")),
     Scenario(
-        "simple-pipelined", f"simple, {FEW} clients, {DEEP} pipelined", Stand.FAKE, CPU,
+        "simple-pipelined",
+        f"simple, {FEW} clients, {DEEP} pipelined",
+        Stand.FAKE,
+        CPU,
         fake(FEW, depth=DEEP),
     ),
     Scenario(
-        "prepared-pipelined", f"prepared, {FEW} clients, {DEEP} pipelined", Stand.FAKE, CPU,
+        "prepared-pipelined",
+        f"prepared, {FEW} clients, {DEEP} pipelined",
+        Stand.FAKE,
+        CPU,
         fake(FEW, mode="prepared", depth=DEEP),
     ),
     Scenario("many-clients", f"simple, {MANY:,} clients", Stand.FAKE, CPU, fake(MANY)),
     Scenario("one-client", "simple, one client", Stand.FAKE, ("p50_us", "cpu_us"), fake(1)),
+    Scenario("large", "results of 1 MB, 4 clients", Stand.FAKE, RATE, fake(4, sql=LARGE)),
     Scenario(
-        "large", "results of 1 MB, 4 clients", Stand.FAKE, ("mb_s", "cpu_ms_per_mb"), fake(4, sql=LARGE)
-    ),
-    Scenario(
-        "large-64k", "results of 1 MB, PgBouncer with pkt_buf=65536", Stand.FAKE_64K, ("mb_s", "cpu_ms_per_mb"),
+        "large-64k",
+        "results of 1 MB, PgBouncer with pkt_buf=65536",
+        Stand.FAKE_64K,
+        RATE,
         fake(4, sql=LARGE),
     ),
     Scenario(
-        "two-workers", f"simple, {FEW} clients, by workers", Stand.WORKERS,
-        ("two_workers_tps", "two_workers_cpu"), two_workers,
+        "two-workers",
+        f"simple, {FEW} clients, by workers",
+        Stand.WORKERS,
+        ("two_workers_tps", "two_workers_cpu"),
+        two_workers,
     ),
     Scenario(
-        "select-simple", "`-S` simple, 50 clients", Stand.REAL, CPU,
+        "select-simple",
+        "`-S` simple, 50 clients",
+        Stand.REAL,
+        CPU,
         real("-S", "-M", "simple", "-c", "50", "-j", "2"),
     ),
     Scenario(
-        "select-extended", "`-S` extended, 50 clients", Stand.REAL, CPU,
+        "select-extended",
+        "`-S` extended, 50 clients",
+        Stand.REAL,
+        CPU,
         real("-S", "-M", "extended", "-c", "50", "-j", "2"),
     ),
     Scenario(
-        "select-prepared", "`-S` prepared, 50 clients", Stand.REAL, CPU,
+        "select-prepared",
+        "`-S` prepared, 50 clients",
+        Stand.REAL,
+        CPU,
         real("-S", "-M", "prepared", "-c", "50", "-j", "2"),
     ),
     Scenario(
-        "tpcb-simple", "TPC-B simple, 50 clients", Stand.REAL, CPU,
+        "tpcb-simple",
+        "TPC-B simple, 50 clients",
+        Stand.REAL,
+        CPU,
         real("-M", "simple", "-c", "50", "-j", "2"),
     ),
     Scenario(
-        "tpcb-prepared", f"TPC-B prepared, {POOL} clients", Stand.REAL, CPU,
+        "tpcb-prepared",
+        f"TPC-B prepared, {POOL} clients",
+        Stand.REAL,
+        CPU,
         real("-M", "prepared", "-c", str(POOL), "-j", "2"),
     ),
     Scenario(
-        "select-one", "`SELECT 1` simple, one client", Stand.REAL, ("p50_us", "p99_us", "cpu_us"),
+        "select-one",
+        "`SELECT 1` simple, one client",
+        Stand.REAL,
+        ("p50_us", "p99_us", "cpu_us"),
         real("-f", "one.sql", "-M", "simple", "-c", "1"),
     ),
     Scenario("select-large", "`SELECT` of 1 MB, 4 clients", Stand.REAL, BULK, large()),
     Scenario("copy-out", "COPY out", Stand.REAL, BULK, copy_out),
     Scenario("copy-in", "COPY in", Stand.REAL, BULK, copy_in),
     Scenario(
-        "connect", "connect for each `SELECT 1`, 10 clients", Stand.REAL,
-        ("cpu_us", "tps"), real("-C", "-f", "one.sql", "-c", "10", "-j", "2"),
+        "connect",
+        "connect for each `SELECT 1`, 10 clients",
+        Stand.REAL,
+        ("cpu_us", "tps"),
+        real("-C", "-f", "one.sql", "-c", "10", "-j", "2"),
     ),
     # The last of its stand: a pooler that stands still is started again.
     Scenario(
-        "tpcb-prepared-200", f"TPC-B prepared, 200 clients on {POOL} servers", Stand.REAL,
-        ("tps", "p50_us", "p99_us"), more_clients_than_servers,
+        "tpcb-prepared-200",
+        f"TPC-B prepared, 200 clients on {POOL} servers",
+        Stand.REAL,
+        ("tps", "p50_us", "p99_us"),
+        more_clients_than_servers,
     ),
     Scenario(
         "logins", "logins (SCRAM), 10 clients", Stand.SCRAM, ("cpu_us", "p50_us", "tps"), logins
     ),
     Scenario(
-        "tls-select", "TLS: `-S` prepared, 50 clients", Stand.TLS, CPU,
+        "tls-select",
+        "TLS: `-S` prepared, 50 clients",
+        Stand.TLS,
+        CPU,
         real("-S", "-M", "prepared", "-c", "50", "-j", "2", tls=True),
     ),
     Scenario("tls-large", "TLS: `SELECT` of 1 MB, 4 clients", Stand.TLS, BULK, large(tls=True)),
     Scenario(
-        "tls-connect", "TLS: connect for each `SELECT 1`, 10 clients", Stand.TLS,
-        ("cpu_us", "tps"), real("-C", "-f", "one.sql", "-c", "10", "-j", "2", tls=True),
+        "tls-connect",
+        "TLS: connect for each `SELECT 1`, 10 clients",
+        Stand.TLS,
+        ("cpu_us", "tps"),
+        real("-C", "-f", "one.sql", "-c", "10", "-j", "2", tls=True),
     ),
+    Scenario("idle-fresh", "idle clients after login", Stand.MEMORY, MEMORY, idle(0)),
     Scenario(
-        "idle-fresh", "idle clients after login", Stand.MEMORY, ("kb_per_client", "base_mb"), idle(0)
-    ),
-    Scenario(
-        "idle-used", "idle clients that have run queries", Stand.MEMORY,
-        ("kb_per_client", "base_mb"), idle(3),
+        "idle-used",
+        "idle clients that have run queries",
+        Stand.MEMORY,
+        MEMORY,
+        idle(3),
     ),
 ]

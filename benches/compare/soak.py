@@ -7,8 +7,8 @@ outcome is whether memory is flat, and that nobody got a wrong answer.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Optional, Sequence
 
 from bench import Bench
 from clients import LoadRun
@@ -39,7 +39,7 @@ class Trend:
         return self.growth_kb <= max(FLAT_KB, FLAT_SHARE * self.level_kb)
 
 
-def trend(samples: Sequence[tuple[float, float]]) -> Optional[Trend]:
+def trend(samples: Sequence[tuple[float, float]]) -> Trend | None:
     """The straight line through the later half of (seconds, KB); `None` with too few."""
     if not samples:
         return None
@@ -62,9 +62,7 @@ def run(bench: Bench, contender: Contender, minutes: float) -> bool:
     samples: list[tuple[float, float]] = []
     terminated, began = 0, time.monotonic()
     try:
-        load = LoadRun(
-            bench.clients.load, bench.password, [*arguments, "--seconds", str(seconds)]
-        )
+        load = LoadRun(bench.clients.load, bench.password, [*arguments, "--seconds", str(seconds)])
         with load:
             due = began
             while (now := time.monotonic()) < began + seconds and load.process.poll() is None:
@@ -81,9 +79,7 @@ def run(bench: Bench, contender: Contender, minutes: float) -> bool:
     return _verdict(found, terminated, samples)
 
 
-def _verdict(
-    found: dict[str, float], terminated: int, samples: list[tuple[float, float]]
-) -> bool:
+def _verdict(found: dict[str, float], terminated: int, samples: list[tuple[float, float]]) -> bool:
     print(
         f"{found['answers']:,} answers, {found['logins']:,} logins, {found['cancels']:,} cancels, "
         f"{found['abandoned']:,} clients gone in a query, {terminated:,} servers terminated, "

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median
-from typing import Iterable, Mapping, Optional
 
 from goals import REFERENCE
 
@@ -20,7 +20,7 @@ class Spread:
     high: float
 
     @staticmethod
-    def of(numbers: Iterable[float]) -> Optional["Spread"]:
+    def of(numbers: Iterable[float]) -> Spread | None:
         """Of these; `None` where there are none."""
         found = sorted(numbers)
         return Spread(median(found), found[0], found[-1]) if found else None
@@ -32,19 +32,17 @@ class Cell:
 
     # By round.
     values: Mapping[int, float]
-    error: Optional[str] = None
+    error: str | None = None
 
-    def spread(self) -> Optional[Spread]:
+    def spread(self) -> Spread | None:
         """Of its values."""
         return Spread.of(self.values.values())
 
-    def ratio_to(self, other: Optional["Cell"]) -> Optional[Spread]:
+    def ratio_to(self, other: Cell | None) -> Spread | None:
         """Of its ratios to another pooler, each taken within one round."""
         theirs = other.values if other else {}
         return Spread.of(
-            value / theirs[number]
-            for number, value in self.values.items()
-            if theirs.get(number)
+            value / theirs[number] for number, value in self.values.items() if theirs.get(number)
         )
 
 
@@ -114,6 +112,6 @@ class Results:
         )
 
 
-def reference(row: Row) -> Optional[Cell]:
+def reference(row: Row) -> Cell | None:
     """PgBouncer's cell."""
     return row.get(REFERENCE)

@@ -54,9 +54,7 @@ class Ratios(unittest.TestCase):
         self.assertEqual(ours.ratio_to(theirs), Spread(0.5, 0.5, 0.5))
 
     def test_a_round_in_which_one_failed_has_no_ratio(self) -> None:
-        self.assertEqual(
-            Cell({0: 1.0, 1: 9.0}).ratio_to(Cell({0: 2.0})), Spread(0.5, 0.5, 0.5)
-        )
+        self.assertEqual(Cell({0: 1.0, 1: 9.0}).ratio_to(Cell({0: 2.0})), Spread(0.5, 0.5, 0.5))
         self.assertIsNone(Cell({0: 1.0}).ratio_to(Cell({})))
         self.assertIsNone(Cell({0: 1.0}).ratio_to(None))
 
@@ -134,7 +132,11 @@ class Tables(unittest.TestCase):
         self.records.append(result("two-workers", "pgweir", 0, two_workers_cpu=1.1))
         self.assertIn("2 cores are too few", self.markdown())
         self.records[-1] = result(
-            "two-workers", "pgweir", 0, two_workers_cpu=1.1, two_workers_tps=1.9,
+            "two-workers",
+            "pgweir",
+            0,
+            two_workers_cpu=1.1,
+            two_workers_tps=1.9,
             generator_busy=0.99,
         )
         text = self.markdown()
