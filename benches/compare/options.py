@@ -14,7 +14,7 @@ RESULTS = REPOSITORY / "target" / "compare" / "results.jsonl"
 
 EPILOG = """\
 Without options: all scenarios, three rounds, with pgweir and every pooler that is on PATH. That
-takes some five minutes a pooler; --quick takes less than half a minute for each and proves nothing
+takes some ten minutes a pooler; --quick takes less than half a minute for each and proves nothing
 but that it works. On a machine that does other things only the ratios mean something.
 """
 
