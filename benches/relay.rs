@@ -2,15 +2,15 @@
 
 mod measure;
 
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::{BufMut, BytesMut};
 use measure::measure;
-use pgweir::client::exchange::{Exchange, Hold, Stop};
-use pgweir::client::timing::Timing;
-use pgweir::net::flow::{Outbox, Side};
+use pgweir::client::exchange::{Course, Exchange, Hold, Stop};
+use pgweir::net::flow::{self, Outbox, Side};
 use pgweir::session::client_state::{ClientState, SimpleQuery, Tracking};
 use pgweir::session::params::ParamSet;
 use pgweir::session::prepared::Registry;
@@ -46,12 +46,49 @@ fn read(stream: &mut DuplexStream, into: &mut [u8], count: usize) {
 /// Bytes that a stream in memory holds.
 const STREAM: usize = 1 << 20;
 
+/// The relay's end of a stream in memory.
+struct End(DuplexStream);
+
+impl AsyncRead for End {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for End {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+impl flow::Wire for End {
+    fn poll_readable(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(())) // it cannot say; a read can
+    }
+}
+
 /// A client and a server with the relay between them; everything happens on this thread.
 struct Wire {
     client: DuplexStream,
-    client_end: DuplexStream,
+    client_end: End,
     server: DuplexStream,
-    server_end: DuplexStream,
+    server_end: End,
     client_state: ClientState,
     server_state: ServerState,
     client_input: BytesMut,
@@ -70,9 +107,9 @@ impl Wire {
         let simple = SimpleQuery::Allowed;
         Self {
             client,
-            client_end,
+            client_end: End(client_end),
             server,
-            server_end,
+            server_end: End(server_end),
             client_state: ClientState::new(
                 Arc::clone(&params),
                 registry,
@@ -92,6 +129,7 @@ impl Wire {
     /// The client asks, the relay passes it on, the server answers, the relay passes that back.
     fn query(&mut self, query: &[u8], answer: &[u8]) {
         let now = tokio::time::Instant::now().into_std();
+        let mut course = Course::new(now);
         let mut exchange = Exchange {
             client: &mut self.client_state,
             client_side: Side {
@@ -106,8 +144,7 @@ impl Wire {
                 output: &mut self.server_output,
             },
             hold: Hold::Transaction,
-            received: (0, 0),
-            timing: Timing::new(now),
+            course: &mut course,
         };
         let mut context = Context::from_waker(Waker::noop());
         write(&mut self.client, query);

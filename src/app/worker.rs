@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::console::Consoles;
 use crate::client::cancel::cancel;
 use crate::client::enter::{Entered, enter};
-use crate::client::life::live;
+use crate::client::life::{Client, welcome};
 use crate::net::Incoming;
 use crate::pool::WorkerId;
 use crate::pooler::Pooler;
@@ -99,29 +99,31 @@ impl Worker {
 async fn work(service: Service, mut arrivals: mpsc::Receiver<Incoming>, load: Arc<AtomicUsize>) {
     tokio::spawn(watch(Arc::clone(&service.pooler), service.number));
     while let Some(incoming) = arrivals.recv().await {
-        let (service, load) = (service.clone(), Load(Arc::clone(&load)));
+        let load = Load(Arc::clone(&load));
+        // Boxed, as what the way in needs is gone before the client's long life begins.
+        let received = Box::pin(receive(service.clone(), incoming));
         tokio::spawn(async move {
-            let _load = load;
-            visit(service, incoming).await;
+            if let Some(mut client) = received.await {
+                client.live().await;
+            }
+            drop(load);
         });
     }
 }
 
-/// One connection from its first byte to its last.
-async fn visit(service: Service, incoming: Incoming) {
+/// Receives a connection. What is left to do is to serve the client, if it is one.
+async fn receive(service: Service, incoming: Incoming) -> Option<Box<Client>> {
     let Service {
         pooler,
         consoles,
         number,
     } = service;
-    match Box::pin(enter(&pooler, incoming, number)).await {
-        None => {}
-        Some(Entered::Client(guest)) => live(pooler, guest, number).await,
-        Some(Entered::Console(guest, rights)) => {
+    match enter(&pooler, incoming, number).await? {
+        Entered::Client(guest) => return Box::pin(welcome(pooler, guest, number)).await,
+        Entered::Console(guest, rights) => {
             Box::pin(consoles.serve(&pooler, guest, rights)).await;
         }
-        Some(Entered::Cancel(stream, key)) => {
-            Box::pin(cancel(&pooler, stream, &key)).await;
-        }
+        Entered::Cancel(stream, key) => Box::pin(cancel(&pooler, stream, &key)).await,
     }
+    None
 }

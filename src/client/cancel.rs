@@ -1,7 +1,7 @@
 //! Passes a cancel request on, so that it can hit no query but the one it was meant for.
 //!
-//! The client's link is looked at and the server held back in one step: from then on the connection
-//! may come back to its pool, but no other client gets it until the request has been delivered.
+//! The client's server is held back: from then on the connection may come back to its pool, but no
+//! other client gets it until the request has been delivered.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +11,12 @@ use tokio::time::timeout;
 
 use crate::config::Config;
 use crate::net::{Peer, Stream};
-use crate::pooler::Pooler;
+use crate::pool::CancelGuard;
+use crate::pooler::client_facts::ClientFacts;
 use crate::pooler::servers::{connector, target_of};
+use crate::pooler::{Pooler, Server};
 use crate::protocol::cancel_key::{CancelRoute, ClientKey, PeerId};
+use crate::server::facts::ServerFacts;
 
 /// Where `cancel_wait_timeout` is off, a request may still not hold a connection for ever.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -47,13 +50,10 @@ async fn local(pooler: &Arc<Pooler>, config: &Config, key: ClientKey, limit: Dur
         return;
     };
     client.cancelled.notify_waiters(); // a console that waits for PAUSE
-    let held = client.with_link(|link| {
-        let linked = link.as_ref()?;
-        let guard = pooler.pools.cancel(linked.slot)?;
-        Some((guard, Arc::clone(&linked.server)))
-    });
     // Without a server there is nothing to cancel.
-    let Some((guard, server)) = held else { return };
+    let Some((guard, server)) = hold(pooler, &client) else {
+        return;
+    };
     let tls = pooler.server_tls.load_full();
     let connector = connector(pooler, config, &tls);
     let address = match server.peer {
@@ -64,6 +64,16 @@ async fn local(pooler: &Arc<Pooler>, config: &Config, key: ClientKey, limit: Dur
     // Lost or late: the query goes on, as it would with a server that is slow to listen.
     drop(timeout(limit, request).await);
     drop(guard);
+}
+
+/// The client's server, which goes to no other client until the guard is dropped.
+fn hold(pooler: &Pooler, client: &ClientFacts) -> Option<(CancelGuard<Server>, Arc<ServerFacts>)> {
+    let id = client.server()?;
+    let server = pooler.servers.find(id)?;
+    let guard = pooler.pools.cancel(*server.slot.get()?)?;
+    // From here on it stays with the client that has it; that must still be this one. A client says
+    // that it has no server before it gives it back, and the pool's lock was taken in between.
+    (client.server() == Some(id)).then_some((guard, server))
 }
 
 /// The client belongs to another process of the peering group.

@@ -6,15 +6,15 @@
 
 use std::io;
 use std::task::{Context, Poll};
+use std::time::Instant as StdInstant;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use super::timing::{Activity, Timing};
 use crate::protocol::TransactionStatus;
 
 use crate::net::buffers::{LARGE, Size};
-use crate::net::flow::{Fill, Progress, Side, fill, flush, release};
+use crate::net::flow::{Fill, Hope, Progress, Side, Wire, fill, flush, release};
 use crate::session::client_state::{ClientError, ClientState};
 use crate::session::from_client::{ClientBytes, FromClient, from_client};
 use crate::session::from_server::{from_server, probe};
@@ -85,45 +85,90 @@ pub struct Exchange<'a, C, S> {
     pub server_side: Side<'a, S>,
     /// How long the client holds the server.
     pub hold: Hold,
+    /// What is remembered between polls.
+    pub course: &'a mut Course,
+}
+
+/// What is remembered of an exchange between two polls: little, as each client has room for it.
+#[derive(Debug)]
+pub struct Course {
     /// Bytes received from the client and from the server since the exchange began.
     pub received: (u64, u64),
     /// When its query and its transaction began.
     pub timing: Timing,
+    /// The time, where it has been read just before the first poll.
+    now: Option<StdInstant>,
 }
 
-impl<C, S> Exchange<'_, C, S>
-where
-    C: AsyncRead + AsyncWrite + Unpin,
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+impl Course {
+    /// Of an exchange that begins now.
+    pub fn new(now: StdInstant) -> Self {
+        Self {
+            received: (0, 0),
+            timing: Timing::new(now),
+            now: Some(now),
+        }
+    }
+}
+
+/// Which way bytes are moved next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    ToServer,
+    ToClient,
+}
+
+impl<C: Wire, S: Wire> Exchange<'_, C, S> {
     /// Goes on until there is a reason to stop or nothing to do.
+    ///
+    /// One way is followed until it is blocked, then the other one. What is likely comes first: a
+    /// server that owes nothing has nothing to say, and a reply may end the exchange, so that the
+    /// client need not be asked for more.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Stop> {
-        loop {
-            let mut progress = Progress::None;
-            for step in [Self::server_to_client, Self::client_to_server] {
-                match step(self, cx) {
-                    Ok(Progress::Made) => progress = Progress::Made,
-                    Ok(Progress::None) => {}
-                    Err(stop) => return Poll::Ready(stop),
+        let (mut way, mut other) = if self.server.is_quiet() {
+            (Way::ToServer, Way::ToClient)
+        } else {
+            (Way::ToClient, Way::ToServer)
+        };
+        // A task is woken for a reply, as a rule; whatever else is asked, is asked to be woken later.
+        let mut hope = Hope::High;
+        let mut blocked = 0;
+        while blocked < 2 {
+            let asked = way;
+            match self.step(way, std::mem::replace(&mut hope, Hope::Low), cx) {
+                Ok(Progress::Made) => {
+                    blocked = 0;
+                    self.note_activity();
                 }
+                Ok(Progress::None) => {
+                    blocked += 1;
+                    std::mem::swap(&mut way, &mut other);
+                }
+                Err(stop) => return Poll::Ready(stop),
             }
-            if self.server.needs_probe() && self.client.is_between_frames() {
-                probe(self.server, &mut self.server_side.output.bytes);
-                progress = Progress::Made;
-            }
-            if progress == Progress::Made {
-                self.note_activity();
-            }
-            if self.may_stop() {
+            // What the client has sent already goes first: it may be what our settings held up.
+            let dealt_with = asked == Way::ToServer || self.client_side.input.is_empty();
+            if dealt_with && self.may_stop() {
                 return Poll::Ready(Stop::Rest);
             }
             if self.hold == Hold::Statement && self.is_in_block() {
                 return Poll::Ready(Stop::BlockOpen);
             }
-            if progress == Progress::None {
-                return Poll::Pending;
-            }
         }
+        self.course.now = None;
+        Poll::Pending
+    }
+
+    fn step(&mut self, way: Way, hope: Hope, cx: &mut Context<'_>) -> Result<Progress, Stop> {
+        let progress = match way {
+            Way::ToServer => self.client_to_server(cx)?,
+            Way::ToClient => self.server_to_client(hope, cx)?,
+        };
+        if self.server.needs_probe() && self.client.is_between_frames() {
+            probe(self.server, &mut self.server_side.output.bytes);
+            return Ok(Progress::Made);
+        }
+        Ok(progress)
     }
 
     /// At rest, and no part of a frame is on its way in either direction.
@@ -149,21 +194,23 @@ where
         } else {
             Activity::IdleInTransaction
         };
-        if activity != self.timing.activity() {
-            self.timing.change(activity, Instant::now().into_std());
+        if activity != self.course.timing.activity() {
+            let now = self.course.now.take();
+            let now = now.unwrap_or_else(|| Instant::now().into_std());
+            self.course.timing.change(activity, now);
         }
     }
 
-    fn server_to_client(&mut self, cx: &mut Context<'_>) -> Result<Progress, Stop> {
+    fn server_to_client(&mut self, hope: Hope, cx: &mut Context<'_>) -> Result<Progress, Stop> {
         let mut progress = flush(&mut self.client_side, cx).map_err(Stop::ClientBroken)?;
         if !self.client_side.output.is_empty() {
             return Ok(progress);
         }
-        match fill(&mut self.server_side, Size::Large, cx) {
+        match fill(&mut self.server_side, Size::Large, hope, cx) {
             Fill::Pending => return Ok(progress),
             Fill::Closed => return Err(Stop::ServerGone),
             Fill::Broken(error) => return Err(Stop::ServerBroken(error)),
-            Fill::Read(count) => self.received.1 += count,
+            Fill::Read(count) => self.course.received.1 += count,
         }
         progress = Progress::Made;
         let side = &mut self.server_side;
@@ -187,11 +234,11 @@ where
         }
         let mut passed = self.pass_on_input()?;
         if passed == Passed::Nothing {
-            match fill(&mut self.client_side, Size::Small, cx) {
+            match fill(&mut self.client_side, Size::Small, Hope::Low, cx) {
                 Fill::Pending => return Ok(progress),
                 Fill::Closed => return Err(Stop::ClientGone(Gone::Closed)),
                 Fill::Broken(error) => return Err(Stop::ClientBroken(error)),
-                Fill::Read(count) => self.received.0 += count,
+                Fill::Read(count) => self.course.received.0 += count,
             }
             progress = Progress::Made;
             passed = self.pass_on_input()?;

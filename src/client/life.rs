@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::BytesMut;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{timeout, timeout_at};
 
 use super::enter::Guest;
 use super::fault::Fault;
@@ -21,11 +21,11 @@ use super::timing::Overdue;
 use super::visitor::Visitor;
 use crate::net::Stream;
 use crate::net::buffers::Size;
-use crate::net::flow::{Fill, Outbox, Side, fill, flush, release};
+use crate::net::flow::{Fill, Hope, Outbox, Side, fill, flush, release};
 use crate::pool::{Mailbox, PoolId, WorkerId};
 use crate::pooler::client_facts::{ClientFacts, Phase};
 use crate::pooler::{Pooler, Server};
-use crate::session::client_state::{ClientState, Tally};
+use crate::session::client_state::{ClientError, ClientState, Tally};
 use crate::session::from_client::{ClientBytes, FromClient, from_client};
 use crate::telemetry::stats::{Counter, WorkerStats};
 
@@ -63,19 +63,23 @@ pub struct Client {
     pub(super) books: Books,
 }
 
-/// Serves a guest until it leaves.
-pub async fn live(pooler: Arc<Pooler>, mut guest: Box<Guest>, worker: WorkerId) {
+/// Seats a guest in its pool. `None`: it has been told why it cannot stay.
+pub async fn welcome(
+    pooler: Arc<Pooler>,
+    mut guest: Box<Guest>,
+    worker: WorkerId,
+) -> Option<Box<Client>> {
     let deadline = guest.deadline;
-    let welcome = Box::pin(settle(&pooler, &mut guest, worker));
+    let settling = settle(&pooler, &mut guest, worker);
     let settled = match deadline {
-        Some(deadline) => match timeout_at(deadline, welcome).await {
+        Some(deadline) => match timeout_at(deadline, settling).await {
             Ok(settled) => settled,
             Err(_) => Err(Fault::ServerDown),
         },
-        None => welcome.await,
+        None => settling.await,
     };
-    let place = match settled {
-        Ok(place) => place,
+    match settled {
+        Ok(seat) => Some(Box::new(seat.seat(pooler, guest, worker))),
         Err(fault) => {
             let config = pooler.config();
             let Guest {
@@ -85,64 +89,60 @@ pub async fn live(pooler: Arc<Pooler>, mut guest: Box<Guest>, worker: WorkerId) 
                 ..
             } = &mut *guest;
             visitor.send_away(&config, stream, proof, &fault).await;
-            return;
+            None
         }
-    };
-    let mut client = place.seat(pooler, guest, worker);
-    let goodbye = client.serve().await;
-    client.leave(goodbye).await;
+    }
 }
 
 impl Client {
-    /// Goes round until the client leaves.
-    async fn serve(&mut self) -> Goodbye {
+    /// Serves the client until it leaves.
+    pub async fn live(&mut self) {
         poll_fn(|cx| {
             self.facts.control.register(cx.waker());
             Poll::Ready(())
         })
         .await;
-        loop {
+        let goodbye = loop {
             if let Err(goodbye) = self.idle().await {
-                return goodbye;
+                break goodbye;
             }
-            let lease = match self.wait_for_server().await {
-                Ok(lease) => lease,
-                Err(goodbye) => return goodbye,
+            let granted = match self.wait_for_server().await {
+                Ok(granted) => granted,
+                Err(goodbye) => break goodbye,
             };
-            if let Err(goodbye) = self.linked(lease).await {
-                return goodbye;
+            let Some((lease, began)) = self.prepare(granted).await else {
+                continue;
+            };
+            if let Err(goodbye) = self.linked(lease, began).await {
+                break goodbye;
             }
-        }
+        };
+        Box::pin(self.leave(goodbye)).await;
     }
 
     /// Without a server: answers what can be answered here, until something needs one.
     async fn idle(&mut self) -> Result<(), Goodbye> {
         self.facts.enter(Phase::Idle);
-        let Some(limit) = self.terms.timeouts.client_idle else {
-            return poll_fn(|cx| self.poll_idle(cx)).await;
+        let limit = self.terms.timeouts.client_idle;
+        // Asked once to be woken, then woken because there is something, as a rule.
+        let mut hope = Hope::Low;
+        let asked = poll_fn(|cx| self.poll_idle(std::mem::replace(&mut hope, Hope::High), cx));
+        let Some(limit) = limit else {
+            return asked.await;
         };
-        match timeout_at(Instant::now() + limit, poll_fn(|cx| self.poll_idle(cx))).await {
+        // Boxed, as a client without the limit must not be larger for it.
+        match Box::pin(timeout(limit, asked)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Fault::Overdue(Overdue::ClientIdle).into()),
         }
     }
 
-    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Goodbye>> {
+    fn poll_idle(&mut self, mut hope: Hope, cx: &mut Context<'_>) -> Poll<Result<(), Goodbye>> {
         loop {
             if let Some(leave) = self.facts.control.pending() {
                 return Poll::Ready(Err(Fault::from(leave).into()));
             }
-            let outcome = from_client(
-                &mut self.state,
-                None,
-                ClientBytes {
-                    input: &mut self.input,
-                    to_server: &mut BytesMut::new(),
-                    to_client: &mut self.output.bytes,
-                },
-            );
-            release(&mut self.input);
-            let needs_server = match outcome {
+            let needs_server = match self.deal_with_input() {
                 Ok(FromClient::Terminated) => return Poll::Ready(Err(Goodbye::Terminated)),
                 Ok(FromClient::NeedServer) => true,
                 Ok(FromClient::Drained | FromClient::Wait) => false,
@@ -156,19 +156,41 @@ impl Client {
             if let Err(error) = flush(&mut side, cx) {
                 return Poll::Ready(Err(Fault::Lost(error).into()));
             }
+            if !side.output.is_empty() {
+                return Poll::Pending; // a client that does not read is not read from, nor served
+            }
             if needs_server {
                 return Poll::Ready(Ok(()));
             }
-            if !side.output.is_empty() {
-                return Poll::Pending; // a client that does not read is not read from
-            }
-            match fill(&mut side, Size::Small, cx) {
+            match fill(
+                &mut side,
+                Size::Small,
+                std::mem::replace(&mut hope, Hope::Low),
+                cx,
+            ) {
                 Fill::Pending => return Poll::Pending,
                 Fill::Closed => return Poll::Ready(Err(Fault::Eof.into())),
                 Fill::Broken(error) => return Poll::Ready(Err(Fault::Lost(error).into())),
                 Fill::Read(count) => self.stats.add(Counter::BytesReceived, count),
             }
         }
+    }
+
+    fn deal_with_input(&mut self) -> Result<FromClient, ClientError> {
+        if self.input.is_empty() {
+            return Ok(FromClient::Drained);
+        }
+        let outcome = from_client(
+            &mut self.state,
+            None,
+            ClientBytes {
+                input: &mut self.input,
+                to_server: &mut BytesMut::new(),
+                to_client: &mut self.output.bytes,
+            },
+        );
+        release(&mut self.input);
+        outcome
     }
 
     /// A new configuration counts from the next transaction on.
@@ -214,7 +236,7 @@ impl Client {
         }
     }
 
-    async fn leave(mut self, goodbye: Goodbye) {
+    async fn leave(&mut self, goodbye: Goodbye) {
         let config = self.pooler.config();
         let unread = std::mem::take(&mut self.output.bytes);
         match goodbye {

@@ -5,24 +5,24 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant as StdInstant;
 
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use super::exchange::{Exchange, Hold, Stop};
+use super::exchange::{Course, Exchange, Hold, Stop};
 use super::fault::Fault;
 use super::life::{Client, Goodbye};
-use super::timing::{Activity, Overdue, Timing};
+use super::timing::{Activity, Overdue};
+use super::waiting::{Granted, Origin};
 use crate::config::PoolMode;
 use crate::net::flow::Side;
 use crate::pool::{Check, Lease, Use, Verdict, Why};
 use crate::pooler::Server;
-use crate::pooler::client_facts::{Linked, Phase};
+use crate::pooler::client_facts::Phase;
 use crate::protocol::TransactionStatus;
-use crate::server::conn::Fitness;
+use crate::server::conn::{Fitness, ServerConn};
 use crate::server::errand;
 use crate::session::client_state::ClientState;
 use crate::session::from_server::link;
@@ -37,65 +37,78 @@ enum End {
     Leave(Goodbye, Verdict),
 }
 
+/// What is remembered of a link between two polls: little, as each client has room for it.
+struct Link {
+    course: Course,
+    timer: Option<Pin<Box<Sleep>>>,
+    /// The pool will close the connection when it comes back (`server_fast_close`).
+    unwanted: bool,
+}
+
 impl Client {
-    /// Uses the lease until the connection can go back.
-    pub(super) async fn linked(&mut self, lease: Lease<Server>) -> Result<(), Goodbye> {
-        let Some(mut lease) = self.prepare(lease).await else {
-            return Ok(());
+    /// Uses a connection until it can go back.
+    pub(super) fn linked(
+        &mut self,
+        mut lease: Lease<Server>,
+        began: StdInstant,
+    ) -> impl Future<Output = Result<(), Goodbye>> + Send {
+        self.enlist(&mut lease, began);
+        let mut link = Link {
+            course: Course::new(began),
+            timer: None,
+            unwanted: false,
         };
-        let began = Instant::now().into_std();
-        self.enlist(&lease, began);
-        let end = self.converse(&mut lease, began).await;
-        let now = Instant::now().into_std();
-        self.delist(&lease);
-        self.count();
-        match end {
-            End::Rest => {
-                self.give_back(lease, now).await;
-                Ok(())
+        // An `async fn` would hold what it is given twice, for as long as the client lives.
+        async move {
+            let ended = poll_fn(|cx| self.converse(&mut lease, &mut link, cx)).await;
+            let (outcome, verdict, now) = self.close(&mut lease, &mut link.course, ended);
+            if matches!(verdict, Verdict::Keep) && self.terms.reset.is_some() {
+                return Box::pin(self.reset(lease, outcome)).await;
             }
-            End::Leave(goodbye, Verdict::Keep) => {
-                self.give_back(lease, now).await;
-                Err(goodbye)
-            }
-            End::Leave(goodbye, verdict) => {
-                lease.finish(verdict, now);
-                Err(goodbye)
-            }
+            lease.finish(verdict, now);
+            outcome
         }
     }
 
     /// Takes the connection to this worker and checks it where it was idle for long. `None` where it
-    /// turned out to be dead: the client asks for another one.
-    async fn prepare(&mut self, mut lease: Lease<Server>) -> Option<Lease<Server>> {
-        if lease.home != self.worker && lease.rehome(self.worker).is_err() {
-            lease.finish(Verdict::Discard(Why::Crashed), Instant::now().into_std());
-            return None;
-        }
-        let fitness = lease.hear(&mut Context::from_waker(Waker::noop()));
-        if fitness == Fitness::Unfit {
+    /// turned out to be dead: the client asks for another one. The time is when it was ready.
+    pub(super) async fn prepare(
+        &mut self,
+        granted: Granted,
+    ) -> Option<(Lease<Server>, StdInstant)> {
+        let Granted {
+            mut lease,
+            at,
+            origin,
+        } = granted;
+        // Who gave it back just now has listened to it last.
+        let is_dead = (lease.home != self.worker && lease.rehome(self.worker).is_err())
+            || (origin == Origin::Idle
+                && lease.hear(&mut Context::from_waker(Waker::noop())) == Fitness::Unfit);
+        if is_dead {
             lease.finish(Verdict::Discard(Why::Crashed), Instant::now().into_std());
             return None;
         }
         if lease.check() == Check::NotNeeded {
-            return Some(lease);
+            return Some((lease, at));
         }
-        let sql = std::mem::take(&mut self.terms.check);
-        let checked = timeout(self.terms.errand, errand::run(&mut lease, &sql)).await;
-        self.terms.check = sql;
+        Box::pin(self.check(lease)).await
+    }
+
+    async fn check(&mut self, mut lease: Lease<Server>) -> Option<(Lease<Server>, StdInstant)> {
+        let run = errand::run(&mut lease, &self.terms.check);
+        let checked = timeout(self.terms.errand, run).await;
+        let now = Instant::now().into_std();
         if matches!(checked, Ok(Ok(()))) {
             lease.set_use(Use::Active);
-            return Some(lease);
+            return Some((lease, now));
         }
-        lease.finish(
-            Verdict::Discard(Why::CheckFailed),
-            Instant::now().into_std(),
-        );
+        lease.finish(Verdict::Discard(Why::CheckFailed), now);
         None
     }
 
     /// Client and server know of each other: for the console and for cancel requests.
-    fn enlist(&mut self, lease: &Lease<Server>, now: StdInstant) {
+    fn enlist(&mut self, lease: &mut Lease<Server>, now: StdInstant) {
         let micros = self.pooler.micros_since_start(now);
         self.facts.request_us.store(micros, Ordering::Relaxed);
         lease.facts.request_us.store(micros, Ordering::Relaxed);
@@ -103,17 +116,17 @@ impl Client {
             .facts
             .link
             .store(self.facts.card.id.0, Ordering::Relaxed);
-        let linked = Linked {
-            slot: lease.slot(),
-            server: Arc::clone(&lease.facts),
-        };
-        self.facts.with_link(|link| *link = Some(linked));
+        lease.facts.slot.get_or_init(|| lease.slot());
+        self.facts.has_server(Some(lease.facts.id));
         self.facts.enter(Phase::Active);
         self.stats.add(Counter::ServerAssignments, 1);
+        let server: &mut ServerConn = lease;
+        // Where it is `Setup`, the exchange holds the client's data back until it is over.
+        link(&mut self.state, &mut server.state, &mut server.output.bytes);
     }
 
     fn delist(&mut self, lease: &Lease<Server>) {
-        self.facts.with_link(|link| *link = None);
+        self.facts.has_server(None);
         lease.facts.link.store(0, Ordering::Relaxed);
         lease.note_prepared();
         self.facts
@@ -121,11 +134,19 @@ impl Client {
             .store(self.state.statements.len(), Ordering::Relaxed);
     }
 
-    async fn converse(&mut self, lease: &mut Lease<Server>, began: StdInstant) -> End {
-        let (pools, slot) = (&self.pooler.pools, lease.slot());
-        let server: &mut crate::server::conn::ServerConn = lease;
-        // Where it is `Setup`, the exchange holds the client's data back until it is over.
-        link(&mut self.state, &mut server.state, &mut server.output.bytes);
+    /// Goes on with the exchange. Everything but the memory of it is put together at each poll: that
+    /// is cheaper than room for it in each client.
+    fn converse(
+        &mut self,
+        lease: &mut Lease<Server>,
+        link: &mut Link,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Stop, Fault>> {
+        if let Some(leave) = self.facts.control.pending() {
+            return Poll::Ready(Err(Fault::from(leave)));
+        }
+        let slot = lease.slot();
+        let server: &mut ServerConn = lease;
         let mut exchange = Exchange {
             client: &mut self.state,
             client_side: Side {
@@ -144,50 +165,68 @@ impl Client {
                 PoolMode::Transaction => Hold::Transaction,
                 PoolMode::Statement => Hold::Statement,
             },
-            received: (0, 0),
-            timing: Timing::new(began),
+            course: &mut link.course,
         };
-        let mut timer = None;
-        let mut unwanted = false;
-        let ended = poll_fn(|cx| {
-            if let Some(leave) = self.facts.control.pending() {
-                return Poll::Ready(Err(Fault::from(leave)));
-            }
-            if let Poll::Ready(stop) = exchange.poll(cx) {
-                return Poll::Ready(Ok(stop));
-            }
-            if self.facts.control.take_nudge() {
-                unwanted = pools.with(|pools, _| pools.is_close_needed(slot));
-            }
-            if unwanted && exchange.server.is_at_rest() {
-                return Poll::Ready(Err(Fault::ConfigurationChanged));
-            }
-            let deadline = exchange.timing.deadline(&self.terms.timeouts);
-            match poll_deadline(&mut timer, deadline, cx) {
-                Poll::Ready(overdue) => Poll::Ready(Err(overdue.into())),
-                Poll::Pending => Poll::Pending,
-            }
-        })
-        .await;
-        let now = Instant::now().into_std();
-        exchange.timing.change(Activity::Idle, now);
-        let (received, mut timing) = (exchange.received, exchange.timing);
-        self.stats.add(Counter::BytesReceived, received.0);
-        self.stats.add(Counter::BytesSent, received.1);
-        let spent = timing.take_spent();
-        self.stats.add(Counter::QueryTime, spent.query_us);
-        self.stats
-            .add(Counter::TransactionTime, spent.transaction_us);
-        conclude(ended, &self.state, &server.state)
+        if let Poll::Ready(stop) = exchange.poll(cx) {
+            return Poll::Ready(Ok(stop));
+        }
+        if self.facts.control.take_nudge() {
+            let pools = &self.pooler.pools;
+            link.unwanted = pools.with(|pools, _| pools.is_close_needed(slot));
+        }
+        if link.unwanted && server.state.is_at_rest() {
+            return Poll::Ready(Err(Fault::ConfigurationChanged));
+        }
+        let deadline = link.course.timing.deadline(&self.terms.timeouts);
+        match poll_deadline(&mut link.timer, deadline, cx) {
+            Poll::Ready(overdue) => Poll::Ready(Err(overdue.into())),
+            Poll::Pending => Poll::Pending,
+        }
     }
 
-    /// Resets the connection where its pool wants that, and gives it back.
-    async fn give_back(&mut self, mut lease: Lease<Server>, now: StdInstant) {
-        let Some(sql) = &self.terms.reset else {
-            let verdict = self.last_look(&mut lease);
-            lease.finish(verdict, now);
-            return;
+    /// Counts what has happened, and says what becomes of the client and of the connection, and when
+    /// the link ended.
+    fn close(
+        &mut self,
+        lease: &mut Lease<Server>,
+        course: &mut Course,
+        ended: Result<Stop, Fault>,
+    ) -> (Result<(), Goodbye>, Verdict, StdInstant) {
+        let now = match ended {
+            Ok(Stop::Rest) => course.timing.changed(), // when it came to rest, just now
+            _ => Instant::now().into_std(),
         };
+        course.timing.change(Activity::Idle, now);
+        let spent = course.timing.take_spent();
+        let (from_client, from_server) = course.received;
+        for (counter, amount) in [
+            (Counter::BytesReceived, from_client),
+            (Counter::BytesSent, from_server),
+            (Counter::QueryTime, spent.query_us),
+            (Counter::TransactionTime, spent.transaction_us),
+        ] {
+            self.stats.add(counter, amount);
+        }
+        let (outcome, verdict) = match conclude(ended, &self.state, &lease.state) {
+            End::Rest => (Ok(()), Verdict::Keep),
+            End::Leave(goodbye, verdict) => (Err(goodbye), verdict),
+        };
+        self.delist(lease);
+        self.count();
+        let verdict = match verdict {
+            Verdict::Keep if self.terms.reset.is_none() => self.last_look(lease),
+            verdict => verdict,
+        };
+        (outcome, verdict, now)
+    }
+
+    /// Resets the connection, as its pool wants that, and gives it back.
+    async fn reset(
+        &mut self,
+        mut lease: Lease<Server>,
+        outcome: Result<(), Goodbye>,
+    ) -> Result<(), Goodbye> {
+        let sql = self.terms.reset.as_deref().unwrap_or_default();
         lease.set_use(Use::Tested);
         let reset = timeout(self.terms.errand, errand::run(&mut lease, sql)).await;
         let verdict = match reset {
@@ -198,6 +237,7 @@ impl Client {
             Ok(Err(_)) | Err(_) => Verdict::Discard(Why::ResetFailed),
         };
         lease.finish(verdict, Instant::now().into_std());
+        outcome
     }
 
     /// From here on the worker's watch hears what an idle server says.
@@ -290,6 +330,8 @@ fn poll_deadline(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::session::client_state::{SimpleQuery, Tracking};
     use crate::session::from_client::{ClientBytes, from_client};

@@ -11,6 +11,7 @@ use super::greeting;
 use super::life::Client;
 use super::terms::Terms;
 use crate::net::Peer;
+use crate::net::buffers;
 use crate::net::flow::Outbox;
 use crate::pool::{
     Membership, PoolId, PoolKey, Request, Verdict, WaiterKind, Waiting, Why, WorkerId,
@@ -205,13 +206,14 @@ impl Seat {
             &config,
             key,
         );
-        let state = ClientState::new(
+        let mut state = ClientState::new(
             params,
             Arc::clone(&self.room.statements),
             self.terms.tracking,
             self.terms.simple_query,
             config.settings.max_packet_size,
         );
+        state.lend = buffers::small;
         let stats = self.room.stats.worker(usize::from(worker.0));
         stats.add(Counter::ClientLogins, 1);
         Client {

@@ -81,6 +81,11 @@ impl Timing {
         self.activity
     }
 
+    /// When that began.
+    pub fn changed(&self) -> Instant {
+        self.changed
+    }
+
     /// The server does something else now.
     pub fn change(&mut self, activity: Activity, now: Instant) {
         if activity == self.activity {

@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
+use std::time::Instant as StdInstant;
 
 use bytes::BytesMut;
 use tokio::time::Instant;
@@ -11,7 +12,7 @@ use super::fault::Fault;
 use super::life::{Client, Goodbye};
 use crate::net::Stream;
 use crate::net::buffers::{SMALL, Size};
-use crate::net::flow::{Fill, Side, fill, flush};
+use crate::net::flow::{Fill, Hope, Side, fill, flush};
 use crate::pool::{Lease, Request, WaiterKind, Waiting};
 use crate::pooler::Server;
 use crate::pooler::client_facts::Phase;
@@ -19,10 +20,28 @@ use crate::protocol::reply::{self, Report};
 use crate::protocol::{Severity, SqlState};
 use crate::telemetry::stats::Counter;
 
+/// A connection for a client.
+#[derive(Debug)]
+pub(super) struct Granted {
+    pub(super) lease: Lease<Server>,
+    /// When the client got it.
+    pub(super) at: StdInstant,
+    pub(super) origin: Origin,
+}
+
+/// Where a connection was before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// In the pool.
+    Idle,
+    /// With another client a moment ago, or just opened.
+    HandedOver,
+}
+
 impl Client {
     /// In the queue of its pool. The client is read from meanwhile, so that one that leaves is
     /// noticed, up to one buffer.
-    pub(super) async fn wait_for_server(&mut self) -> Result<Lease<Server>, Goodbye> {
+    pub(super) async fn wait_for_server(&mut self) -> Result<Granted, Goodbye> {
         self.refresh_terms();
         let now = Instant::now();
         let std_now = now.into_std();
@@ -31,14 +50,8 @@ impl Client {
             kind: WaiterKind::Established,
             deadline: self.terms.wait.map(|limit| (now + limit).into_std()),
         };
-        if let Some(lease) = self.mailbox.try_acquire(self.pool, &request, std_now) {
-            return Ok(lease);
-        }
-        self.facts
-            .wait_us
-            .store(self.pooler.micros_since_start(std_now), Ordering::Relaxed);
-        self.facts.enter(Phase::Waiting);
         let Self {
+            pooler,
             mailbox,
             stream,
             input,
@@ -48,6 +61,16 @@ impl Client {
             ..
         } = self;
         let mut acquire = mailbox.acquire(*pool, &request, std_now);
+        if let Some(lease) = acquire.take_ready() {
+            return Ok(Granted {
+                lease,
+                at: std_now,
+                origin: Origin::Idle,
+            });
+        }
+        let since = pooler.micros_since_start(std_now);
+        facts.wait_us.store(since, Ordering::Relaxed);
+        facts.enter(Phase::Waiting);
         let lease = poll_fn(|cx| {
             if let Some(leave) = facts.control.pending() {
                 return Poll::Ready(Err(Fault::from(leave).into()));
@@ -70,10 +93,15 @@ impl Client {
         })
         .await;
         drop(acquire);
-        let waited = now.elapsed();
-        let waited = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
+        let at = Instant::now();
+        let waited = at.saturating_duration_since(now).as_micros();
+        let waited = u64::try_from(waited).unwrap_or(u64::MAX);
         self.stats.add(Counter::WaitTime, waited);
-        lease
+        lease.map(|lease| Granted {
+            lease,
+            at: at.into_std(),
+            origin: Origin::HandedOver,
+        })
     }
 }
 
@@ -89,7 +117,7 @@ fn watch(side: &mut Side<'_, Stream>, cx: &mut Context<'_>) -> Option<Fault> {
         return Some(Fault::Lost(error));
     }
     while side.input.len() < SMALL {
-        match fill(side, Size::Small, cx) {
+        match fill(side, Size::Small, Hope::Low, cx) {
             Fill::Pending => return None,
             Fill::Closed => return Some(Fault::Eof),
             Fill::Broken(error) => return Some(Fault::Lost(error)),

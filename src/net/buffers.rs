@@ -48,21 +48,28 @@ pub fn take(size: Size) -> BytesMut {
     })
 }
 
+/// A buffer for messages of our own.
+pub fn small() -> BytesMut {
+    take(Size::Small)
+}
+
 /// Takes a buffer back. What is in it is dropped.
 pub fn give(mut buffer: BytesMut) {
     buffer.clear();
-    if buffer.capacity() < SMALL && !buffer.try_reclaim(SMALL) {
-        return;
-    }
-    let large = buffer.capacity() >= LARGE || buffer.try_reclaim(LARGE);
+    let class = match buffer.capacity() {
+        SMALL => Size::Small, // as it was lent: by far the most frequent case
+        ..SMALL if !buffer.try_reclaim(SMALL) => return,
+        ..=LARGE if buffer.try_reclaim(LARGE) => Size::Large,
+        ..LARGE => Size::Small,
+        _ => Size::Large,
+    };
     if buffer.capacity() > 2 * LARGE {
         return; // grown for one huge message: give it back to the allocator
     }
     SHELF.with_borrow_mut(|shelf| {
-        let class = if large {
-            &mut shelf.large
-        } else {
-            &mut shelf.small
+        let class = match class {
+            Size::Large => &mut shelf.large,
+            Size::Small => &mut shelf.small,
         };
         if class.len() < KEPT {
             class.push(buffer);

@@ -11,6 +11,20 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::buffers::{self, Size};
+use super::stream::Stream;
+
+/// A connection as bytes are moved to and from it.
+pub trait Wire: AsyncRead + AsyncWrite + Unpin {
+    /// Ready when a read may have something to say: bytes, the end or an error. It may be ready
+    /// without, and says the same again until a read has found nothing more.
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
+impl Wire for Stream {
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Self::poll_readable(self, cx)
+    }
+}
 
 /// One peer's socket and the bytes around it.
 #[derive(Debug)]
@@ -65,15 +79,24 @@ pub fn release(buffer: &mut BytesMut) {
 }
 
 /// Writes what there is, as far as the socket takes it.
-pub fn flush<S: AsyncWrite + Unpin>(
-    side: &mut Side<'_, S>,
-    cx: &mut Context<'_>,
-) -> io::Result<Progress> {
+///
+/// Inlined up to the question whether there is anything.
+#[inline]
+pub fn flush<S: Wire>(side: &mut Side<'_, S>, cx: &mut Context<'_>) -> io::Result<Progress> {
+    if side.output.is_empty() {
+        return Ok(Progress::None);
+    }
+    write_out(side, cx)
+}
+
+fn write_out<S: Wire>(side: &mut Side<'_, S>, cx: &mut Context<'_>) -> io::Result<Progress> {
     let mut progress = Progress::None;
     while !side.output.bytes.is_empty() {
         match Pin::new(&mut *side.stream).poll_write(cx, &side.output.bytes) {
             Poll::Pending => return Ok(progress),
             Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+            // A buffer that is cleared is whole again; one that is advanced is not.
+            Poll::Ready(Ok(count)) if count == side.output.bytes.len() => side.output.bytes.clear(),
             Poll::Ready(Ok(count)) => side.output.bytes.advance(count),
             Poll::Ready(Err(error)) => return Err(error),
         }
@@ -104,12 +127,20 @@ pub enum Fill {
     Broken(io::Error),
 }
 
+/// Whether a read is likely to find something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hope {
+    /// The task was woken for it.
+    High,
+    /// It is asked so that the socket wakes the task later; so no buffer is taken first.
+    Low,
+}
+
 /// Reads once into the side's input.
-pub fn fill<S: AsyncRead + Unpin>(
-    side: &mut Side<'_, S>,
-    size: Size,
-    cx: &mut Context<'_>,
-) -> Fill {
+pub fn fill<S: Wire>(side: &mut Side<'_, S>, size: Size, hope: Hope, cx: &mut Context<'_>) -> Fill {
+    if hope == Hope::Low && side.stream.poll_readable(cx).is_pending() {
+        return Fill::Pending;
+    }
     if side.input.capacity() == 0 {
         *side.input = buffers::take(size);
     } else if side.input.capacity() == side.input.len() {

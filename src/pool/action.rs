@@ -61,9 +61,15 @@ pub struct Lent<C> {
 pub struct OpenTicket {
     pub(super) pool: PoolId,
     pub(super) epoch: u32,
+    pub(super) home: Option<WorkerId>,
 }
 
 impl OpenTicket {
+    /// The worker whose waiter it is for; `None` when nobody waits for it (`min_pool_size`).
+    pub fn home(&self) -> Option<WorkerId> {
+        self.home
+    }
+
     /// The pool that the connection is for.
     pub fn pool(&self) -> PoolId {
         self.pool
@@ -155,6 +161,14 @@ impl<C, W> Actions<C, W> {
     /// Nothing is to do.
     pub fn is_empty(&self) -> bool {
         self.first.is_none()
+    }
+
+    /// Takes them out, in order.
+    pub(super) fn drain(&mut self, mut obey: impl FnMut(Action<C, W>)) {
+        if let Some(first) = self.first.take() {
+            obey(first);
+        }
+        self.rest.drain(..).for_each(obey);
     }
 
     pub(super) fn push(&mut self, action: Action<C, W>) {

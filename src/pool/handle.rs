@@ -12,7 +12,7 @@ use std::time::Instant;
 use tokio::sync::Notify;
 
 use super::action::{Action, Actions, CancelTicket, Lent, OpenTicket, Pooled, Verdict};
-use super::key::{PoolId, PoolKey, Scope, SlotId};
+use super::key::{PoolId, PoolKey, Scope, SlotId, WorkerId};
 use super::mailbox::{Answer, Mailbox, Waiter};
 use super::pools::Pools;
 use super::reason::{OpenFailure, Why};
@@ -32,8 +32,8 @@ pub enum Removed {
 /// Carries out what the pool decides. Called without the pool's lock, on whatever worker caused
 /// the decision; must not block.
 pub trait Opener<C: Pooled>: Send + Sync + 'static {
-    /// Starts opening a connection, as a task of the current worker. The outcome goes to
-    /// `pending`; dropping that counts as a failure.
+    /// Starts opening a connection, as a task of the worker that it is for, if of any. The
+    /// outcome goes to `pending`; dropping that counts as a failure.
     fn open(&self, pending: PendingOpen<C>);
     /// Closes a connection that the pool let go. It may be called from a `Drop`, so a parting
     /// message is for a task to send.
@@ -96,7 +96,9 @@ impl<C: Pooled> PoolHandle<C> {
     ) -> R {
         let mut out = Actions::new();
         let result = self.locked(|pools| event(pools, &mut out));
-        self.carry_out(out);
+        if !out.is_empty() {
+            self.carry_out(out);
+        }
         result
     }
 
@@ -165,10 +167,7 @@ impl<C: Pooled> PoolHandle<C> {
     fn carry_out(&self, mut out: Actions<C, Waiter<C>>) {
         while !out.is_empty() {
             let mut undelivered = Vec::new();
-            for action in out {
-                undelivered.extend(self.obey(action));
-            }
-            out = Actions::new();
+            out.drain(|action| undelivered.extend(self.obey(action)));
             if undelivered.is_empty() {
                 return;
             }
@@ -216,6 +215,11 @@ impl<C: Pooled> PendingOpen<C> {
     /// The pool that the connection is for.
     pub fn pool(&self) -> Option<PoolId> {
         self.ticket.as_ref().map(OpenTicket::pool)
+    }
+
+    /// The worker that the connection is best registered with: that of the waiter it is for.
+    pub fn home(&self) -> Option<WorkerId> {
+        self.ticket.as_ref().and_then(OpenTicket::home)
     }
 
     /// It is open and logged in.

@@ -193,19 +193,8 @@ impl<C: Pooled> Mailbox<C> {
         self.slot.handle()
     }
 
-    /// An idle connection of the pool, if there is one. Allocates nothing, wakes nobody.
-    pub fn try_acquire(
-        &mut self,
-        pool: PoolId,
-        request: &Request,
-        now: Instant,
-    ) -> Option<Lease<C>> {
-        let handle = self.slot.handle();
-        let lent = handle.with(|pools, _| pools.try_take(pool, request.home, now))?;
-        Some(Lease::new(Arc::clone(&self.slot), lent))
-    }
-
-    /// A connection of the pool, waiting for it if need be: see [`Acquire::next`].
+    /// A connection of the pool: an idle one at once ([`Acquire::take_ready`]), else the client is
+    /// queued ([`Acquire::next`]).
     pub fn acquire(&mut self, pool: PoolId, request: &Request, now: Instant) -> Acquire<'_, C> {
         let slot = &self.slot;
         let progress = slot.handle().with(|pools, out| {
@@ -254,6 +243,17 @@ impl<C: Pooled> std::fmt::Debug for WaitSlot<C> {
 }
 
 impl<C: Pooled> Acquire<'_, C> {
+    /// The connection that was idle, if there was one.
+    pub fn take_ready(&mut self) -> Option<Lease<C>> {
+        match std::mem::replace(&mut self.progress, Progress::Done) {
+            Progress::Ready(lent) => Some(Lease::new(Arc::clone(self.slot), lent)),
+            other @ (Progress::Queued(_) | Progress::Done) => {
+                self.progress = other;
+                None
+            }
+        }
+    }
+
     /// The connection, or the notice that it takes long. Cancel-safe: what has come and was not
     /// taken is there for the next call. After the lease or an error it stays pending.
     pub async fn next(&mut self) -> Result<Waiting<C>, Refusal> {

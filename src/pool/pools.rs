@@ -234,7 +234,11 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
     }
 
     fn gate(&self, slots: &Slots<C, W>) -> Gate {
-        match self.database(slots.database).state {
+        self.gate_of(self.database(slots.database))
+    }
+
+    fn gate_of(&self, database: &Database) -> Gate {
+        match database.state {
             DatabaseState::Removed => Gate::Removed,
             DatabaseState::Paused if self.mode == Gate::Open => Gate::Paused,
             DatabaseState::Paused | DatabaseState::Running => self.mode,

@@ -80,6 +80,10 @@ impl<T> Slab<T> {
         cell.value.as_mut()
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.cells.iter_mut().filter_map(|cell| cell.value.as_mut())
+    }
+
     /// All values with their keys, in the order of their cells.
     pub(super) fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
         (0u32..).zip(&self.cells).filter_map(|(index, cell)| {

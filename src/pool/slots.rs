@@ -41,12 +41,22 @@ enum State<C> {
 struct Entry<C> {
     state: State<C>,
     created_at: Instant,
+    /// `created_at` and `server_lifetime`.
+    lives_until: Instant,
     /// Last time it came back from use.
     idle_since: Instant,
     /// The pool's epoch when its opening began; an older one means `close_needed`.
     epoch: u32,
     /// Cancel requests under way to it.
     cancels: u32,
+}
+
+/// An idle connection in its list, with what the list is searched and sorted by.
+#[derive(Debug)]
+struct Parked {
+    slot: Key,
+    home: WorkerId,
+    since: Instant,
 }
 
 /// The last attempt to open a connection failed, and none has succeeded since.
@@ -62,7 +72,7 @@ pub(super) struct Slots<C, W> {
     pub(super) key: PoolKey,
     pub(super) database: DatabaseId,
     pub(super) user: UserId,
-    pub(super) limits: PoolLimits,
+    limits: PoolLimits,
     pub(super) waiting: Waitlist<W>,
     /// Openings under way.
     pub(super) opening: usize,
@@ -79,7 +89,7 @@ pub(super) struct Slots<C, W> {
     pub(super) empty_since: Option<Instant>,
     entries: Slab<Entry<C>>,
     /// Idle connections, the one idle longest at the front.
-    idle: VecDeque<Key>,
+    idle: VecDeque<Parked>,
     epoch: u32,
     /// Connections and openings of an older epoch.
     stale: usize,
@@ -112,6 +122,17 @@ impl<C: Pooled, W> Slots<C, W> {
             stale: 0,
             lifetime_closed_at: None,
         }
+    }
+
+    pub(super) fn limits(&self) -> &PoolLimits {
+        &self.limits
+    }
+
+    pub(super) fn set_limits(&mut self, limits: PoolLimits) {
+        for entry in self.entries.iter_mut() {
+            entry.lives_until = entry.created_at + limits.server_lifetime;
+        }
+        self.limits = limits;
     }
 
     /// Connections that exist, wherever they are.
@@ -170,6 +191,7 @@ impl<C: Pooled, W> Slots<C, W> {
         self.entries.insert(Entry {
             state: State::Lent(Use::Active),
             created_at,
+            lives_until: created_at + self.limits.server_lifetime,
             idle_since: now,
             epoch,
             cancels: 0,
@@ -188,19 +210,21 @@ impl<C: Pooled, W> Slots<C, W> {
 
     /// Lends an idle connection: of the caller's worker if one is near the preferred end.
     pub(super) fn take_idle(&mut self, home: WorkerId, now: Instant) -> Option<(Key, C, Check)> {
-        let last = self.idle.len().checked_sub(1)?;
-        let at_home = |slot: &Key| self.home_of(*slot) == Some(home);
-        let position = match self.limits.order {
+        let at_home = |parked: &Parked| parked.home == home;
+        let parked = match self.limits.order {
+            // The usual case: nothing to search, no gap to close.
+            Order::Lifo if self.idle.back().is_none_or(at_home) => self.idle.pop_back()?,
             Order::Lifo => {
                 let found = self.idle.iter().rev().take(HOME_SEARCH).position(at_home);
-                last - found.unwrap_or(0)
+                let last = self.idle.len() - 1;
+                self.idle.remove(last - found.unwrap_or(0))?
             }
             Order::Fifo => {
                 let found = self.idle.iter().take(HOME_SEARCH).position(at_home);
-                found.unwrap_or(0)
+                self.idle.remove(found.unwrap_or(0))?
             }
         };
-        let slot = self.idle.remove(position)?;
+        let slot = parked.slot;
         let conn = self.take_parked(slot)?;
         let check = self.lend(slot, now);
         Some((slot, conn, check))
@@ -210,9 +234,8 @@ impl<C: Pooled, W> Slots<C, W> {
     pub(super) fn lend(&mut self, slot: Key, now: Instant) -> Check {
         let delay = self.limits.server_check_delay;
         let entry = self.entry_mut(slot);
-        let rested = now.saturating_duration_since(entry.idle_since);
         let check = match delay {
-            Some(delay) if rested > delay => Check::Needed,
+            Some(delay) if entry.idle_since + delay < now => Check::Needed,
             Some(_) | None => Check::NotNeeded,
         };
         if let State::Lent(used_for) = &mut entry.state {
@@ -228,12 +251,18 @@ impl<C: Pooled, W> Slots<C, W> {
 
     /// Makes a lent connection idle. Keeps the list sorted by `idle_since`.
     pub(super) fn park(&mut self, slot: Key, conn: C) {
+        let home = conn.home();
         let entry = self.entry_mut(slot);
         entry.state = State::Idle(conn);
         let since = entry.idle_since;
-        let newer = |other: &&Key| self.idle_since(**other) > Some(since);
-        let newer = self.idle.iter().rev().take_while(newer).count();
-        self.idle.insert(self.idle.len() - newer, slot);
+        let parked = Parked { slot, home, since };
+        if self.idle.back().is_none_or(|last| last.since <= since) {
+            self.idle.push_back(parked);
+            return;
+        }
+        let newer = self.idle.iter().rev();
+        let newer = newer.take_while(|other| other.since > since).count();
+        self.idle.insert(self.idle.len() - newer, parked);
     }
 
     /// Keeps a lent connection back until the cancel requests to it are over.
@@ -255,7 +284,7 @@ impl<C: Pooled, W> Slots<C, W> {
 
     /// Takes the connection that has been idle longest.
     pub(super) fn take_oldest_idle(&mut self) -> Option<(Key, C)> {
-        let slot = self.idle.pop_front()?;
+        let Parked { slot, .. } = self.idle.pop_front()?;
         Some((slot, self.take_parked(slot)?))
     }
 
@@ -263,7 +292,7 @@ impl<C: Pooled, W> Slots<C, W> {
     pub(super) fn take_unfit(&mut self, mut unfit: impl FnMut(&mut C) -> bool) -> Vec<(Key, C)> {
         let mut found = Vec::new();
         let entries = &mut self.entries;
-        self.idle.retain(|slot| {
+        self.idle.retain(|Parked { slot, .. }| {
             let conn = entries
                 .get_mut(*slot)
                 .and_then(|entry| match &mut entry.state {
@@ -297,9 +326,9 @@ impl<C: Pooled, W> Slots<C, W> {
         if self.lifetime_due()? > now {
             return None;
         }
-        let outlived = |slot: &Key| self.outlived(*slot, now);
+        let outlived = |parked: &Parked| self.outlived(parked.slot, now);
         let position = self.idle.iter().position(outlived)?;
-        let slot = self.idle.remove(position)?;
+        let Parked { slot, .. } = self.idle.remove(position)?;
         self.lifetime_closed_at = Some(now);
         Some((slot, self.take_parked(slot)?))
     }
@@ -360,7 +389,7 @@ impl<C: Pooled, W> Slots<C, W> {
 
     /// When the connection that has been idle longest came back.
     pub(super) fn oldest_idle_since(&self) -> Option<Instant> {
-        self.idle_since(*self.idle.front()?)
+        Some(self.idle.front()?.since)
     }
 
     fn lifetime_gap_until(&self) -> Option<Instant> {
@@ -368,10 +397,8 @@ impl<C: Pooled, W> Slots<C, W> {
     }
 
     fn outlived(&self, slot: Key, now: Instant) -> bool {
-        let lifetime = self.limits.server_lifetime;
-        self.entries
-            .get(slot)
-            .is_some_and(|entry| now.saturating_duration_since(entry.created_at) >= lifetime)
+        let entry = self.entries.get(slot);
+        entry.is_some_and(|entry| entry.lives_until <= now)
     }
 
     fn take_parked(&mut self, slot: Key) -> Option<C> {
@@ -383,17 +410,6 @@ impl<C: Pooled, W> Slots<C, W> {
                 None
             }
         }
-    }
-
-    fn home_of(&self, slot: Key) -> Option<WorkerId> {
-        match &self.entries.get(slot)?.state {
-            State::Idle(conn) | State::Held(conn) => Some(conn.home()),
-            State::Lent(_) => None,
-        }
-    }
-
-    fn idle_since(&self, slot: Key) -> Option<Instant> {
-        Some(self.entries.get(slot)?.idle_since)
     }
 
     fn entry_mut(&mut self, slot: Key) -> &mut Entry<C> {

@@ -2,17 +2,15 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use tokio::sync::Notify;
 
 use super::control::Control;
 use crate::ids::ConnId;
-use crate::pool::SlotId;
 use crate::protocol::startup::Replication;
-use crate::server::facts::ServerFacts;
 
 /// Where a client is in its life (`SHOW CLIENTS`, column `state`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,15 +27,6 @@ pub enum Phase {
 
 const PHASES: [Phase; 4] = [Phase::Login, Phase::Idle, Phase::Waiting, Phase::Active];
 
-/// The server that a client has, as far as a cancel request needs it.
-#[derive(Debug, Clone)]
-pub struct Linked {
-    /// Its place in the pool.
-    pub slot: SlotId,
-    /// Its facts.
-    pub server: Arc<ServerFacts>,
-}
-
 /// Facts that stay as they are, and what its task keeps up to date.
 pub struct ClientFacts {
     /// What it was let in as.
@@ -47,7 +36,7 @@ pub struct ClientFacts {
     /// A cancel request has come for it; the console listens to this.
     pub cancelled: Notify,
     phase: AtomicU8,
-    link: Mutex<Option<Linked>>,
+    server: AtomicU64, // 0: none
     /// When it last sent a request, in microseconds since the process began.
     pub request_us: AtomicU64,
     /// When it began to wait, in microseconds since the process began.
@@ -95,7 +84,7 @@ impl ClientFacts {
             control: Control::default(),
             cancelled: Notify::new(),
             phase: AtomicU8::new(0),
-            link: Mutex::default(),
+            server: AtomicU64::new(0),
             request_us: AtomicU64::new(0),
             wait_us: AtomicU64::new(0),
             prepared: AtomicUsize::new(0),
@@ -110,19 +99,27 @@ impl ClientFacts {
 
     /// It has come to another part of its life.
     pub fn enter(&self, phase: Phase) {
-        let number = PHASES
-            .iter()
-            .position(|known| *known == phase)
-            .unwrap_or_default();
-        self.phase.store(
-            u8::try_from(number).expect("there are few phases"),
-            Ordering::Relaxed,
-        );
+        let number = match phase {
+            Phase::Login => 0,
+            Phase::Idle => 1,
+            Phase::Waiting => 2,
+            Phase::Active => 3,
+        };
+        self.phase.store(number, Ordering::Relaxed);
     }
 
-    /// Does something with its server, which cannot change meanwhile.
-    pub fn with_link<R>(&self, f: impl FnOnce(&mut Option<Linked>) -> R) -> R {
-        f(&mut self.link.lock().expect("nothing panics under this lock"))
+    /// The server that it has. It may have given it back since.
+    pub fn server(&self) -> Option<ConnId> {
+        match self.server.load(Ordering::Relaxed) {
+            0 => None,
+            id => Some(ConnId(id)),
+        }
+    }
+
+    /// It has got a server, or (`None`) is about to give it back.
+    pub fn has_server(&self, server: Option<ConnId>) {
+        self.server
+            .store(server.map_or(0, |id| id.0), Ordering::Relaxed);
     }
 }
 

@@ -177,6 +177,16 @@ impl Pooler {
         drop(self.workers.set(workers));
     }
 
+    /// The worker of that number; for `None` one in turn.
+    pub fn worker(&self, id: Option<WorkerId>) -> (WorkerId, Handle) {
+        let workers = self.workers.get();
+        let known = id.and_then(|id| {
+            let handle = workers?.get(usize::from(id.0))?;
+            Some((id, handle.clone()))
+        });
+        known.unwrap_or_else(|| self.next_worker())
+    }
+
     /// A worker for work that belongs to no client: in turn.
     pub fn next_worker(&self) -> (WorkerId, Handle) {
         let workers = self.workers.get().map(Vec::as_slice).unwrap_or_default();

@@ -28,7 +28,7 @@ impl Opener<Server> for PoolerOpener {
         let Some(pooler) = self.0.upgrade() else {
             return;
         };
-        let (worker, runtime) = pooler.next_worker();
+        let (worker, runtime) = pooler.worker(pending.home());
         runtime.spawn(async move { pooler.open(pending, worker).await });
     }
 

@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use super::facts::ServerFacts;
 use crate::net::Stream;
 use crate::net::buffers::Size;
-use crate::net::flow::{Fill, Outbox, Side, fill, release};
+use crate::net::flow::{Fill, Hope, Outbox, Side, fill, release};
 use crate::pool::action::Pooled;
 use crate::pool::key::WorkerId;
 use crate::protocol::{HEADER_LEN, ReadError, backend, peek_header};
@@ -72,16 +72,13 @@ impl ServerConn {
     ///
     /// Costs no system call while the reactor has seen nothing.
     pub fn hear(&mut self, cx: &mut Context<'_>) -> Fitness {
-        if self.input.is_empty() && self.stream.poll_readable(cx).is_pending() {
-            return Fitness::Fit;
-        }
         loop {
             let mut side = Side {
                 stream: &mut self.stream,
                 input: &mut self.input,
                 output: &mut self.output,
             };
-            match fill(&mut side, Size::Small, cx) {
+            match fill(&mut side, Size::Small, Hope::Low, cx) {
                 Fill::Pending if self.input.is_empty() => return Fitness::Fit,
                 Fill::Pending | Fill::Closed | Fill::Broken(_) => return Fitness::Unfit,
                 Fill::Read(_) => {}

@@ -1,13 +1,14 @@
 //! What others may know about one server connection: the console, a cancel request.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use super::connect::Target;
 use crate::ids::ConnId;
 use crate::net::Peer;
+use crate::pool::key::SlotId;
 use crate::protocol::cancel_key;
 
 /// Facts that stay as they are, and a few numbers that its owner keeps up to date.
@@ -34,6 +35,8 @@ pub struct ServerFacts {
     pub tls: String,
     /// Process id and secret for cancel requests.
     pub key: Vec<u8>,
+    /// Its place in the pool, once it has been lent for the first time.
+    pub slot: OnceLock<SlotId>,
     /// Client that has it, 0 for none.
     pub link: AtomicU64,
     /// When it last got a request, in microseconds since the process began.

@@ -3,8 +3,8 @@
 //! Not here: who asked for it and where it goes (`pooler::opener`). The caller applies the time limit;
 //! a dropped future closes the socket.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::{Arc, OnceLock};
 use std::time::{Instant, SystemTime};
 
 use bytes::BytesMut;
@@ -93,6 +93,7 @@ pub async fn reach(
         connected_at: SystemTime::now(),
         tls: stream.tls().unwrap_or_default(),
         key: Vec::new(),
+        slot: OnceLock::new(),
         link: AtomicU64::new(0),
         request_us: AtomicU64::new(0),
         prepared: AtomicUsize::new(0),

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bytes::BytesMut;
+
 use super::owed::{Expect, Local, ParseFor};
 use super::params::ParamSet;
 use super::prepared::{ClientStatements, Registry};
@@ -107,6 +109,8 @@ pub struct ClientState {
     pub statements: ClientStatements,
     /// Counted since last taken.
     pub tally: Tally,
+    /// Where buffers come from for what is not passed on as it came, in either direction.
+    pub lend: fn() -> BytesMut,
     pub(super) registry: Arc<Registry>,
     /// The unnamed statement as long as it waits for its first `Bind`: what its `Parse` said.
     pub(super) unnamed: Option<Box<[u8]>>,
@@ -129,6 +133,7 @@ impl ClientState {
             params,
             statements: ClientStatements::default(),
             tally: Tally::default(),
+            lend: BytesMut::new,
             registry,
             unnamed: None,
             tracking,
@@ -155,6 +160,14 @@ impl ClientState {
         } else {
             Upstream::Whole
         }
+    }
+
+    /// `out`, with a buffer where it has none yet.
+    pub(super) fn with_buffer<'a>(&self, out: &'a mut BytesMut) -> &'a mut BytesMut {
+        if out.capacity() == 0 {
+            *out = (self.lend)();
+        }
+        out
     }
 
     /// Undoes what the client's map learned from messages that an error has taken with it, which come

@@ -115,7 +115,7 @@ impl Pump<'_> {
             Body::Drop(left) => {
                 let now = left.min(available);
                 self.flush_run();
-                self.bytes.input.advance(now);
+                self.skip(now);
                 self.client.body = body_left(left - now, Body::Drop);
                 left <= available
             }
@@ -130,12 +130,29 @@ impl Pump<'_> {
         if self.run == self.bytes.input.len() && self.bytes.to_server.is_empty() {
             std::mem::swap(self.bytes.input, self.bytes.to_server);
         } else {
-            self.bytes
-                .to_server
-                .extend_from_slice(self.bytes.input.split_at(self.run).0);
-            self.bytes.input.advance(self.run);
+            let out = self.client.with_buffer(self.bytes.to_server);
+            out.extend_from_slice(self.bytes.input.split_at(self.run).0);
+            self.skip(self.run);
         }
         self.run = 0;
+    }
+
+    /// Takes bytes off the input. One that is emptied keeps its whole buffer.
+    fn skip(&mut self, count: usize) {
+        if count == self.bytes.input.len() {
+            self.bytes.input.clear();
+        } else {
+            self.bytes.input.advance(count);
+        }
+    }
+
+    /// Where messages to the server are written that are not the client's own bytes.
+    pub(super) fn out(&mut self) -> &mut BytesMut {
+        self.client.with_buffer(self.bytes.to_server)
+    }
+
+    fn reply(&mut self) -> &mut BytesMut {
+        self.client.with_buffer(self.bytes.to_client)
     }
 
     fn frame(&mut self, header: Header) -> Result<Next, ClientError> {
@@ -217,7 +234,7 @@ impl Pump<'_> {
         match self.server.as_mut() {
             None => {
                 self.client.body = Body::Drop(header.total);
-                reply::ready_for_query(self.bytes.to_client, TransactionStatus::Idle);
+                reply::ready_for_query(self.reply(), TransactionStatus::Idle);
             }
             Some(server) => {
                 server.sent_sync();
@@ -229,7 +246,7 @@ impl Pump<'_> {
     /// Takes a whole frame out of the input, after sending on what stands before it.
     pub(super) fn take_frame(&mut self, header: Header) {
         self.flush_run();
-        self.bytes.input.advance(header.total);
+        self.skip(header.total);
     }
 
     /// Our own reply: at once where nothing is owed before it and no frame is half sent.
@@ -238,7 +255,7 @@ impl Pump<'_> {
             Some(server) if !server.owed().is_empty() || server.body != Body::None => {
                 server.owed_mut().push(Expect::Local(local));
             }
-            Some(_) | None => put_local(self.bytes.to_client, &local),
+            Some(_) | None => put_local(self.reply(), &local),
         }
     }
 

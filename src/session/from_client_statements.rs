@@ -174,7 +174,7 @@ impl Pump<'_> {
             let before = std::mem::replace(&mut server.settling, Settling::Flushed);
             self.flush_run();
             if before == Settling::No {
-                self.bytes.to_server.put_slice(frontend::FLUSH);
+                self.out().put_slice(frontend::FLUSH);
             }
             return Next::Stop(FromClient::Wait);
         }
@@ -187,7 +187,7 @@ impl Pump<'_> {
         {
             server.sent_extended(Expect::Parse(ParseFor::Duplicate(Arc::clone(existing))));
             let ours = existing.statement.name();
-            frontend::put_parse(self.bytes.to_server, ours, wanted.rest);
+            frontend::put_parse(self.out(), ours, wanted.rest);
         }
         Next::Frame
     }
@@ -258,12 +258,12 @@ impl Pump<'_> {
             server.sent_extended(Expect::Parse(ParseFor::Again));
             self.client.tally.server_parses += 1;
             self.flush_run();
-            frontend::put_parse(self.bytes.to_server, b"", &rest);
+            frontend::put_parse(self.out(), b"", &rest);
             self.client.unnamed = Some(rest);
         } else {
             server.sent_extended(Expect::Close(CloseFor::Stranger));
             self.flush_run();
-            frontend::put_close_statement(self.bytes.to_server, b"");
+            frontend::put_close_statement(self.out(), b"");
         }
         None
     }
@@ -276,7 +276,8 @@ impl Pump<'_> {
         };
         let body = self.bytes.input.split_at(HEADER_LEN).1;
         if let Ok(head) = frontend::bind_head(body) {
-            frontend::put_bind_head(self.bytes.to_server, head, ours, header.body_len());
+            let out = self.client.with_buffer(self.bytes.to_server);
+            frontend::put_bind_head(out, head, ours, header.body_len());
         }
         self.bytes.input.advance(HEADER_LEN + head_length);
         self.client.body = body_left(header.body_len() - head_length, Body::Forward);
@@ -309,12 +310,12 @@ impl Pump<'_> {
             About::Named(Meant::Ours(binding)) => {
                 self.take_frame(header);
                 self.ensure(&binding.statement, limit);
-                frontend::put_describe_statement(self.bytes.to_server, binding.statement.name());
+                frontend::put_describe_statement(self.out(), binding.statement.name());
                 return Ok(self.described(Said::Ours(binding)));
             }
             About::Named(Meant::Guessed(name)) => {
                 self.take_frame(header);
-                frontend::put_describe_statement(self.bytes.to_server, NOBODY.as_bytes());
+                frontend::put_describe_statement(self.out(), NOBODY.as_bytes());
                 return Ok(self.described(Said::Nobody(name)));
             }
         };
@@ -424,7 +425,7 @@ impl Pump<'_> {
             let evicted = Some(Arc::clone(statement));
             server.sent_extended(Expect::Close(CloseFor::Evicted(evicted)));
             self.flush_run();
-            frontend::put_close_statement(self.bytes.to_server, statement.name());
+            frontend::put_close_statement(self.out(), statement.name());
         }
     }
 
@@ -444,7 +445,7 @@ impl Pump<'_> {
         }
         self.client.tally.server_parses += 1;
         self.flush_run();
-        frontend::put_parse(self.bytes.to_server, statement.name(), statement.rest());
+        frontend::put_parse(self.out(), statement.name(), statement.rest());
     }
 }
 

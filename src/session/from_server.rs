@@ -37,13 +37,23 @@ pub fn link(client: &mut ClientState, server: &mut ServerState, to_server: &mut 
         return Link::Ready;
     }
     let Some(sql) = setup_sql(&client.params, &server.params) else {
-        client.params = Arc::clone(&server.params); // equal: the next comparison is a pointer's
+        share(&mut client.params, &mut server.params);
         return Link::Ready;
     };
     server.assume_unreported(&client.params);
     server.sent_closing(Expect::Setup);
     frontend::put_query(to_server, &sql);
     Link::Setup
+}
+
+/// Equal sets become one, so that the next comparison is a pointer's. Both sides take the one at the
+/// lower address: whoever meets whom, all clients and servers of a pool soon share the lowest.
+fn share(one: &mut Arc<ParamSet>, other: &mut Arc<ParamSet>) {
+    if Arc::as_ptr(one) < Arc::as_ptr(other) {
+        *other = Arc::clone(one);
+    } else {
+        *one = Arc::clone(other);
+    }
 }
 
 /// Sends the empty query whose reply shows whether an uncertain `Sync` was answered. A server that
@@ -122,7 +132,7 @@ impl Pump<'_> {
             Body::Drop(left) => {
                 let now = left.min(available);
                 self.flush_run();
-                self.input.advance(now);
+                self.skip(now);
                 self.server.body = body_left(left - now, Body::Drop);
                 left <= available
             }
@@ -136,17 +146,26 @@ impl Pump<'_> {
         if self.run == self.input.len() && self.to_client.is_empty() {
             std::mem::swap(self.input, self.to_client);
         } else {
-            self.to_client
-                .extend_from_slice(self.input.split_at(self.run).0);
-            self.input.advance(self.run);
+            let out = self.client.with_buffer(self.to_client);
+            out.extend_from_slice(self.input.split_at(self.run).0);
+            self.skip(self.run);
         }
         self.run = 0;
+    }
+
+    /// Takes bytes off the input. One that is emptied keeps its whole buffer.
+    fn skip(&mut self, count: usize) {
+        if count == self.input.len() {
+            self.input.clear();
+        } else {
+            self.input.advance(count);
+        }
     }
 
     fn answer_locals(&mut self) {
         while let Some(local) = self.server.owed_mut().pop_local() {
             self.flush_run();
-            put_local(self.to_client, &local);
+            put_local(self.client.with_buffer(self.to_client), &local);
         }
     }
 
@@ -290,8 +309,9 @@ impl Pump<'_> {
         self.client.undo(dropped);
         if let Some(renamed) = renamed {
             self.flush_run();
-            self.to_client.extend_from_slice(&renamed);
-            self.input.advance(header.total);
+            let out = self.client.with_buffer(self.to_client);
+            out.extend_from_slice(&renamed);
+            self.skip(header.total);
             return Ok(None);
         }
         Ok(Some(Deliver::ToClient))

@@ -29,7 +29,7 @@ pub fn clients(pooler: &Pooler, now: Clocks) -> Vec<ConnectionRow> {
 
 fn client_row(pooler: &Pooler, client: &ClientFacts, port: u16, now: Clocks) -> ConnectionRow {
     let card = &client.card;
-    let link = client.with_link(|link| link.as_ref().map(|link| link.server.id));
+    let link = client.server();
     let phase = client.phase();
     let waiting_since = client.wait_us.load(Ordering::Relaxed);
     let wait = match phase {
@@ -131,8 +131,8 @@ impl Linked {
     fn all(pooler: &Pooler) -> Self {
         let clients = pooler.clients.all().into_iter();
         let by_server = clients.filter_map(|client| {
-            let (server, slot) =
-                client.with_link(|link| link.as_ref().map(|link| (link.server.id, link.slot)))?;
+            let server = client.server()?;
+            let slot = *pooler.servers.find(server)?.slot.get()?;
             Some((server, (client, slot)))
         });
         Self {

@@ -251,15 +251,18 @@ fn a_lease_without_a_verdict_closes_its_connection() {
 }
 
 #[test]
-fn try_acquire_takes_what_is_idle_and_never_waits() {
+fn only_what_was_idle_is_ready_at_once() {
     let (handle, log, pool) = pool_of(1);
     let mut ann = handle.mailbox();
-    assert!(ann.try_acquire(pool, &request(), clock()).is_none());
-    assert_eq!(log.pending(), 0);
-    let wait = ann.acquire(pool, &request(), clock());
+    let mut wait = ann.acquire(pool, &request(), clock());
+    assert!(wait.take_ready().is_none());
     log.open_one();
+    assert!(wait.take_ready().is_none(), "it is in the mailbox");
     drop(wait);
-    let held = ann.try_acquire(pool, &request(), clock()).unwrap();
+    let mut wait = ann.acquire(pool, &request(), clock());
+    let held = wait.take_ready().unwrap();
+    assert!(wait.take_ready().is_none());
+    drop(wait);
     assert!(!held.is_close_needed());
     handle.with(|pools, out| pools.reconnect(Scope::All, clock(), out));
     assert!(held.is_close_needed());

@@ -22,8 +22,14 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
     }
 
     /// `tick` must look at this pool at `at`.
+    #[inline]
     pub(super) fn schedule(&mut self, pool: PoolId, at: Option<Instant>, out: &mut Actions<C, W>) {
-        let Some(at) = at else { return };
+        if let Some(at) = at {
+            self.schedule_at(pool, at, out);
+        }
+    }
+
+    fn schedule_at(&mut self, pool: PoolId, at: Instant, out: &mut Actions<C, W>) {
         let Some(slots) = self.slots.get_mut(pool.0) else {
             return;
         };

@@ -165,7 +165,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
         let Some(slots) = self.slots.get_mut(pool.0) else {
             return;
         };
-        slots.limits = limits;
+        slots.set_limits(limits);
         while let Some(slots) = self.slots.get_mut(pool.0)
             && slots.live() > limits.ceiling()
             && let Some((slot, conn)) = slots.take_oldest_idle()

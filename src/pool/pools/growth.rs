@@ -49,10 +49,14 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
     /// Asks all blocked pools again, once each. That is enough although one of them may evict a
     /// connection that counted for other limits too: a pool with waiters could have evicted that
     /// connection itself, and pools without waiters, which evict nobody, come last.
+    #[inline]
     pub(super) fn relieve(&mut self, now: Instant, out: &mut Actions<C, W>) {
-        if self.blocked.is_empty() {
-            return;
+        if !self.blocked.is_empty() {
+            self.relieve_blocked(now, out);
         }
+    }
+
+    fn relieve_blocked(&mut self, now: Instant, out: &mut Actions<C, W>) {
         let mut blocked = std::mem::take(&mut self.blocked);
         blocked.sort_by_cached_key(|pool| {
             let slots = self.slots.get(pool.0);
@@ -72,7 +76,8 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
     fn grow_alone(&mut self, pool: PoolId, now: Instant, out: &mut Actions<C, W>) -> Grown {
         let mut grown = Grown::ByOwnMeans;
         while let Some(slots) = self.slots.get(pool.0) {
-            if Self::closed_gate(self.gate(slots)).is_some() {
+            // The usual case in a pool whose clients queue.
+            if slots.is_full() || Self::closed_gate(self.gate(slots)).is_some() {
                 break;
             }
             let Some(demand) = slots.demand(now) else {
@@ -95,6 +100,9 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
 
     /// Whether a connection of this pool that has become free is owed to a neighbour.
     pub(super) fn owed_to_neighbour(&self, own: &Slots<C, W>, now: Instant) -> Option<Why> {
+        if self.blocked.is_empty() {
+            return None;
+        }
         let own_since = own.waiting.oldest_since();
         let blocked = self.blocked.iter();
         blocked
@@ -129,12 +137,14 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
         let Some(slots) = self.slots.get_mut(pool.0) else {
             return;
         };
+        let first = slots.waiting.terms_of(slots.opening);
+        let home = first.map(|waiter| waiter.home);
         slots.opening += 1;
         slots.empty_since = None;
         let epoch = slots.epoch();
         let (database, user) = (slots.database, slots.user);
         self.count_up(database, user);
-        out.push(Action::Open(OpenTicket { pool, epoch }));
+        out.push(Action::Open(OpenTicket { pool, epoch, home }));
     }
 
     fn block(&mut self, pool: PoolId) {

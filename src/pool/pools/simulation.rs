@@ -10,7 +10,7 @@ use crate::pool::action::{Action, Actions, CancelTicket, Lent, OpenTicket, Poole
 use crate::pool::key::{PoolId, PoolKey, Scope, SlotId, WaiterId, WorkerId};
 use crate::pool::limits::{DatabaseLimits, KeepMinimum, Order, PoolLimits, UserLimits};
 use crate::pool::reason::{OpenFailure, Refusal, Why};
-use crate::pool::waitlist::WaiterKind;
+use crate::pool::waitlist::{PATIENCE, WaiterKind};
 use crate::protocol::SqlState;
 
 /// The generator "splitmix64": small, seeded, good enough to mix events.
@@ -72,6 +72,14 @@ struct Waiting {
     deadline: Option<Instant>,
 }
 
+/// A waiter as its pool's queue knows it.
+#[derive(Clone, Copy)]
+struct Queued {
+    waiter: u32,
+    home: WorkerId,
+    since: Instant,
+}
+
 #[derive(PartialEq)]
 enum Late {
     Wakes,
@@ -85,10 +93,13 @@ struct World {
     pools: Pools<Conn, u32>,
     names: Vec<PoolKey>,
     /// Per pool in order of arrival.
-    queues: HashMap<PoolId, VecDeque<u32>>,
+    queues: HashMap<PoolId, VecDeque<Queued>>,
+    /// When a connection of the pool last went to a waiter of another worker although one of its own
+    /// waited.
+    moved: HashMap<PoolId, Instant>,
     waiting: HashMap<u32, Waiting>,
     /// The waiter whose checkout is under way: it may be answered before it has an id.
-    asking: Option<(u32, PoolId)>,
+    asking: Option<(u32, PoolId, WorkerId)>,
     lent: Vec<(SlotId, Conn)>,
     tickets: Vec<OpenTicket>,
     /// Cancel requests under way, with the connection's number.
@@ -101,6 +112,8 @@ struct World {
 
 const DATABASES: [&str; 3] = ["a", "b", "c"];
 const USERS: [&str; 2] = ["x", "y"];
+/// The first has most of the clients.
+const WORKERS: [u16; 5] = [0, 0, 0, 1, 2];
 
 impl World {
     fn new(seed: u64) -> Self {
@@ -111,6 +124,7 @@ impl World {
             pools: Pools::new(),
             names: Vec::new(),
             queues: HashMap::new(),
+            moved: HashMap::new(),
             waiting: HashMap::new(),
             asking: None,
             lent: Vec::new(),
@@ -153,7 +167,7 @@ impl World {
             .get(pool.0)
             .expect("opens for a pool that exists");
         assert!(
-            slots.size() <= slots.limits.ceiling(),
+            slots.size() <= slots.limits().ceiling(),
             "over pool_size and reserve"
         );
         assert!(
@@ -164,18 +178,18 @@ impl World {
             !self.pools.user(slots.user).quota.is_over(),
             "over the user"
         );
-        let at_once = slots.limits.connect_parallelism.max(1) as usize;
+        let at_once = slots.limits().connect_parallelism.max(1) as usize;
         assert!(slots.opening <= at_once, "over connect_parallelism");
-        let wanted = slots.opening <= slots.waiting.len() || slots.size() <= slots.limits.floor();
+        let wanted = slots.opening <= slots.waiting.len() || slots.size() <= slots.limits().floor();
         assert!(wanted, "opened for nobody");
     }
 
     fn obey(&mut self, action: Action<Conn, u32>) {
         match action {
             Action::Assign { waiter, lent } => {
-                let front = self.answer(waiter);
-                assert!(front, "waiter {waiter} was served before an older one");
-                self.lend(lent);
+                let home = self.check_turn(waiter, lent.conn.home());
+                self.answer(waiter);
+                self.lend(lent, home);
             }
             Action::Refuse { waiter, refusal } => {
                 if refusal == Refusal::QueryWaitTimeout {
@@ -204,32 +218,69 @@ impl World {
         }
     }
 
-    /// Takes a waiter out of the model; tells whether it was the oldest of its pool.
-    fn answer(&mut self, waiter: u32) -> bool {
+    /// Whoever is served is the oldest of its worker, and passes over nobody that came much earlier.
+    /// Tells its worker.
+    fn check_turn(&mut self, waiter: u32, conn: WorkerId) -> WorkerId {
+        if let Some((asking, pool, home)) = self.asking
+            && asking == waiter
+        {
+            let queue = self.queues.get(&pool);
+            let empty = queue.is_none_or(VecDeque::is_empty);
+            assert!(empty, "waiter {waiter} overtakes the whole queue");
+            return home;
+        }
+        let known = self.waiting.get(&waiter).expect("answered once");
+        let pool = known.id.pool;
+        let queue = &self.queues[&pool];
+        let place = queue.iter().position(|other| other.waiter == waiter);
+        let place = place.expect("in its queue");
+        let next = queue[place];
+        let settling = self
+            .moved
+            .get(&pool)
+            .is_some_and(|at| self.now < *at + PATIENCE);
+        for older in queue.range(..place) {
+            let Queued { waiter, home, .. } = older;
+            assert_ne!(*home, next.home, "waiter {waiter} was passed over at home");
+            let early = next.since > older.since + PATIENCE;
+            assert!(settling || !early, "waiter {waiter} was passed over");
+        }
+        let own = queue.iter().find(|other| other.home == conn);
+        if let Some(own) = own.filter(|own| own.waiter != waiter) {
+            assert_eq!(place, 0, "moved for one that is not the oldest");
+            assert!(!settling, "moved two at once");
+            let early = own.since > next.since + PATIENCE;
+            assert!(early, "moved for one that did not wait long");
+            self.moved.insert(pool, self.now);
+        }
+        next.home
+    }
+
+    /// Takes a waiter out of the model.
+    fn answer(&mut self, waiter: u32) {
         self.answered += 1;
         let known = self.waiting.remove(&waiter);
         let pool = match (known, self.asking) {
             (Some(known), _) => known.id.pool,
-            (None, Some((asking, pool))) if asking == waiter => {
+            (None, Some((asking, ..))) if asking == waiter => {
                 self.asking = None;
-                let queue = self.queues.get(&pool);
-                return queue.is_none_or(VecDeque::is_empty);
+                return;
             }
             (None, _) => panic!("waiter {waiter} was answered twice"),
         };
         let queue = self.queues.get_mut(&pool).expect("a queue for each waiter");
-        let index = queue.iter().position(|other| *other == waiter);
-        let index = index.expect("in its queue");
-        queue.remove(index);
-        index == 0
+        let index = queue.iter().position(|other| other.waiter == waiter);
+        queue.remove(index.expect("in its queue"));
     }
 
-    fn lend(&mut self, lent: Lent<Conn>) {
+    /// A client takes a connection to its own worker.
+    fn lend(&mut self, lent: Lent<Conn>, home: WorkerId) {
         let number = lent.conn.number;
         assert!(self.alive.contains(&number), "a closed connection was lent");
         let canceled = self.cancels.iter().any(|(_, other)| *other == number);
         assert!(!canceled, "lent while it is being canceled");
-        self.lent.push((lent.slot, lent.conn));
+        let conn = Conn { home, ..lent.conn };
+        self.lent.push((lent.slot, conn));
     }
 
     fn limits(&mut self) -> PoolLimits {
@@ -304,14 +355,15 @@ impl World {
             .dice
             .pick(&[WaiterKind::Established, WaiterKind::Login]);
         let deadline = self.now + Duration::from_secs(self.dice.up_to(20).into());
+        let home = WorkerId(self.dice.pick(&WORKERS));
         let request = Request {
-            home: WorkerId(self.dice.pick(&[0, 1])),
+            home,
             kind,
             deadline: self.dice.pick(&[None, Some(deadline)]),
         };
         let waiter = self.next;
         self.next += 1;
-        self.asking = Some((waiter, pool));
+        self.asking = Some((waiter, pool, home));
         let mut out = Actions::new();
         let id = self
             .pools
@@ -320,7 +372,13 @@ impl World {
             self.asking = None;
             let deadline = request.deadline;
             self.waiting.insert(waiter, Waiting { id, deadline });
-            self.queues.entry(pool).or_default().push_back(waiter);
+            let since = self.now;
+            let queued = Queued {
+                waiter,
+                home,
+                since,
+            };
+            self.queues.entry(pool).or_default().push_back(queued);
         }
         self.obey_all(out);
         assert!(self.asking.is_none(), "neither answered nor queued");
@@ -353,7 +411,9 @@ impl World {
         };
         let conn = Conn {
             number: self.next,
-            home: WorkerId(self.dice.pick(&[0, 1])),
+            home: ticket
+                .home()
+                .unwrap_or_else(|| WorkerId(self.dice.pick(&WORKERS))),
             created_at: self.now,
         };
         self.next += 1;
@@ -440,7 +500,11 @@ impl World {
     }
 
     fn pass_time(&mut self, late: &Late) {
-        let step = Duration::from_millis(u64::from(self.dice.up_to(4000)));
+        let step = if self.dice.one_in(2) {
+            Duration::from_micros(u64::from(self.dice.up_to(3000)))
+        } else {
+            Duration::from_millis(u64::from(self.dice.up_to(4000)))
+        };
         let target = self.now + step;
         while *late == Late::Wakes
             && let Some(alarm) = self.alarm.filter(|alarm| *alarm <= target)

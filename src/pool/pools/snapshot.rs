@@ -140,7 +140,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
                 "{name}: idle under a waiter"
             );
             assert!(
-                idle == 0 || slots.live() <= slots.limits.ceiling(),
+                idle == 0 || slots.live() <= slots.limits().ceiling(),
                 "{name}: over size"
             );
             if self.gate(slots) != Gate::Open {

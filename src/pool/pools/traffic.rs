@@ -55,10 +55,11 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
         }
         let slots = self.slots.get_mut(pool.0)?;
         let notify_at = match request.kind {
-            WaiterKind::Established => slots.limits.query_wait_notify.map(|after| now + after),
+            WaiterKind::Established => slots.limits().query_wait_notify.map(|after| now + after),
             WaiterKind::Login => None,
         };
         let terms = Terms {
+            home: request.home,
             kind: request.kind,
             since: now,
             deadline: request.deadline,
@@ -197,7 +198,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
                 out.push(Action::Refuse { waiter, refusal });
             }
         }
-        let retry_at = now + slots.limits.server_login_retry;
+        let retry_at = now + slots.limits().server_login_retry;
         slots.failing = Some(Failing { failure, retry_at });
         self.count_down(pool, age, now, out);
         self.refill(pool, now, out);
@@ -257,7 +258,8 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
         self.rest_if_empty(pool, now, out);
     }
 
-    /// A connection has become free: the oldest waiter gets it, or it becomes idle, or it goes.
+    /// A connection has become free: the waiter whose turn it is gets it, or it becomes idle, or it
+    /// goes.
     fn settle(
         &mut self,
         (pool, key): (PoolId, Key),
@@ -278,7 +280,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
             slots.hold(key, conn);
             return;
         }
-        if let Some(waiter) = slots.waiting.pop() {
+        if let Some(waiter) = slots.waiting.pop_for(conn.home(), now) {
             let check = match origin {
                 Origin::Fresh => Check::NotNeeded,
                 Origin::Returned => slots.lend(key, now),
@@ -297,16 +299,17 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
     /// Why a free connection must be closed instead of used, if so.
     fn unfit(&mut self, (pool, key): (PoolId, Key), origin: Origin, now: Instant) -> Option<Why> {
         let slots = self.slots.get(pool.0)?;
-        if let Some(why) = Self::closed_gate(self.gate(slots)) {
+        let database = self.database(slots.database);
+        if let Some(why) = Self::closed_gate(self.gate_of(database)) {
             return Some(why);
         }
         if slots.is_stale(key) {
             return Some(Why::CloseNeeded);
         }
-        if slots.live() > slots.limits.ceiling() {
+        if slots.live() > slots.limits().ceiling() {
             return Some(Why::TooManyInPool);
         }
-        if self.database(slots.database).quota.is_over() {
+        if database.quota.is_over() {
             return Some(Why::EvictedForMaxDbConnections);
         }
         if self.user(slots.user).quota.is_over() {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Entry, Slots, State};
+use super::{Entry, Parked, Slots, State};
 use crate::pool::action::{Pooled, Use};
 use crate::pool::slab::Key;
 
@@ -111,22 +111,19 @@ impl<C: Pooled, W> Slots<C, W> {
             self.idle.len(),
             "the idle list holds each idle connection once"
         );
-        let since: Vec<_> = self
-            .idle
-            .iter()
-            .map(|slot| self.idle_since(*slot))
-            .collect();
+        let since = self.idle.iter().map(|parked| parked.since);
         assert!(since.is_sorted(), "the idle list is sorted by age");
-        let arrivals: Vec<_> = self.waiting.arrivals().collect();
-        assert!(
-            arrivals.is_sorted(),
-            "the queue is first come, first served"
-        );
-        assert_eq!(
-            arrivals.len(),
-            self.waiting.len(),
-            "the queue is linked throughout"
-        );
+        for Parked { slot, home, since } in &self.idle {
+            let entry = self.entries.get(*slot).expect("an idle connection is live");
+            let conn = match &entry.state {
+                State::Idle(conn) => Some(conn),
+                State::Held(_) | State::Lent(_) => None,
+            };
+            let facts = conn.map(|conn| (conn.home(), entry.idle_since));
+            let listed = (*home, *since);
+            assert_eq!(facts, Some(listed), "the idle list is up to date");
+        }
+        self.waiting.check_invariants();
         let stale = |(_, entry): &(Key, &Entry<C>)| entry.epoch != self.epoch;
         let stale = self.entries.iter().filter(stale).count();
         assert!(stale <= self.stale && self.stale <= stale + self.opening);

@@ -19,6 +19,11 @@ pub(in crate::pool) enum Demand {
 }
 
 impl<C: Pooled, W> Slots<C, W> {
+    /// Whether this pool's own limits allow no further connection, whoever wants one.
+    pub(in crate::pool) fn is_full(&self) -> bool {
+        self.size() >= self.limits.ceiling()
+    }
+
     /// Whether one more connection is wanted now and this pool's own limits allow it.
     pub(in crate::pool) fn demand(&self, now: Instant) -> Option<Demand> {
         let resting = |failing: &Failing| failing.retry_at > now;
@@ -67,12 +72,14 @@ impl<C: Pooled, W> Slots<C, W> {
         (self.live() > self.minimum()).then_some(since + timeout)
     }
 
-    /// When parking this connection gives `tick` something to do, at the earliest.
+    /// When parking this connection gives `tick` something to do, if that is earlier than what it
+    /// is due for anyway.
     pub(in crate::pool) fn park_due(&self, slot: Key) -> Option<Instant> {
-        [self.idle_timeout_due(), self.lifetime_due_of(slot)]
-            .into_iter()
-            .flatten()
-            .min()
+        let earlier = |at: &Instant| self.due.is_none_or(|due| *at < due);
+        let idle = self.idle_timeout_due().filter(earlier);
+        let old = self.lives_until(slot).filter(earlier);
+        let old = old.map(|at| self.lifetime_gap_until().map_or(at, |gap| gap.max(at)));
+        [idle, old].into_iter().flatten().min()
     }
 
     /// When the pool has been empty for long enough to be removed.
@@ -98,11 +105,11 @@ impl<C: Pooled, W> Slots<C, W> {
 
     /// When the oldest waiter for whom nothing is being opened may use the reserve.
     fn reserve_due(&self) -> Option<Instant> {
-        if self.size() >= self.limits.ceiling() {
+        if self.is_full() {
             return None;
         }
-        let since = self.waiting.since_of(self.opening)?;
-        Some(since + self.limits.reserve_pool_timeout)
+        let first = self.waiting.terms_of(self.opening)?;
+        Some(first.since + self.limits.reserve_pool_timeout)
     }
 
     /// Never for single use: an unused connection has its one use still before it.
@@ -110,20 +117,19 @@ impl<C: Pooled, W> Slots<C, W> {
         if self.limits.server_lifetime.is_zero() {
             return None;
         }
-        let created = self.idle.iter().filter_map(|slot| self.entries.get(*slot));
-        let outlived = created.map(|entry| entry.created_at).min()? + self.limits.server_lifetime;
+        let idle = self.idle.iter();
+        let outlived = idle.filter_map(|parked| self.lives_until(parked.slot));
+        let outlived = outlived.min()?;
         Some(
             self.lifetime_gap_until()
                 .map_or(outlived, |gap| gap.max(outlived)),
         )
     }
 
-    fn lifetime_due_of(&self, slot: Key) -> Option<Instant> {
+    fn lives_until(&self, slot: Key) -> Option<Instant> {
         if self.limits.server_lifetime.is_zero() {
             return None;
         }
-        let outlived = self.entries.get(slot)?.created_at + self.limits.server_lifetime;
-        let gap = self.lifetime_gap_until();
-        Some(gap.map_or(outlived, |gap| gap.max(outlived)))
+        Some(self.entries.get(slot)?.lives_until)
     }
 }
