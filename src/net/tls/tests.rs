@@ -76,7 +76,7 @@ async fn clients_get_no_record_longer_than_what_libpq_reads_at_once() {
             .accept(behind.accept().await.unwrap().0)
             .await
             .unwrap();
-        tls.write_all(&[7; SENT]).await.unwrap();
+        tls.write_all(&vec![7; SENT]).await.unwrap();
         tls.shutdown().await.unwrap();
     };
     let receiving = async {
@@ -86,7 +86,7 @@ async fn clients_get_no_record_longer_than_what_libpq_reads_at_once() {
             .connect(tcp, "localhost", address.ip())
             .await
             .unwrap();
-        tls.read_exact(&mut [0; SENT]).await.unwrap();
+        tls.read_exact(&mut vec![0; SENT]).await.unwrap();
     };
     let passing = async {
         let (near, _) = between.accept().await.unwrap();
