@@ -33,6 +33,8 @@ class Sizes:
     idle_clients: int
     # How long a pooler may stand still before it is said to hang.
     hang_seconds: float
+    # The same where nobody is expected to.
+    patience: float
     # Threads of the poolers that have them, where PostgreSQL is real.
     workers: int
 
@@ -44,7 +46,7 @@ class Bench:
         self.stage = stage
         self.sizes = sizes
         self.password = secrets.token_hex(8)
-        self.clients = Clients(load, programs, self.password)
+        self.clients = Clients(load, programs, self.password, sizes.patience)
         self.cores = cores()
         self.seconds = sizes.seconds
         self.hang_seconds = sizes.hang_seconds

@@ -19,8 +19,6 @@ from recipes import DATABASE, USER
 
 # What one run measured, by the names of `goals.MEASURES`.
 Sample = dict[str, float]
-# Longest time beyond what a program was asked to take.
-PATIENCE = 75.0
 # One transaction of this many is written down by pgbench, for the percentiles.
 SAMPLING = 0.2
 
@@ -82,6 +80,8 @@ class Clients:
     load: str
     programs: dict[str, str]
     password: str
+    # Longest time beyond what a program was asked to take, in seconds.
+    patience: float
 
     def queries(
         self,
@@ -136,13 +136,13 @@ class Clients:
         self, arguments: Sequence[str], pid: int, seconds: float, on: Sequence[int]
     ) -> tuple[Sample, dict[str, float]]:
         with LoadRun(self.load, self.password, arguments, on) as run:
-            run.line(PATIENCE)
+            run.line(self.patience)
             # Both stand still now, and again at the end: the clocks see the run and nothing else.
             pooler, generator = Stopwatch(pid), Stopwatch(run.process.pid)
             pooler.start()
             generator.start()
             run.tell()
-            found = run.outcome(seconds + PATIENCE)
+            found = run.outcome(seconds + self.patience)
             pooler.stop()
             generator.stop()
         if not found["transactions"]:
@@ -202,7 +202,7 @@ class Clients:
                     capture_output=True,
                     text=True,
                     check=False,
-                    timeout=whole + (patience or PATIENCE),
+                    timeout=whole + (patience or self.patience),
                     stdin=subprocess.DEVNULL,
                     start_new_session=True,
                 )
@@ -215,28 +215,19 @@ class Clients:
     def copy(self, port: int, pid: int, command: str, megabytes: float) -> Sample:
         """A `\\copy` of psql."""
         watch, began = Stopwatch(pid), time.monotonic()
+        where = ["-h", "127.0.0.1", "-p", str(port), "-U", USER]
         watch.start()
-        done = subprocess.run(
-            [
-                self.programs["psql"],
-                "-X",
-                "-q",
-                "-h",
-                "127.0.0.1",
-                "-p",
-                str(port),
-                "-U",
-                USER,
-                "-c",
-                command,
-                DATABASE,
-            ],
-            env=client_environment(self.password, tls=False),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PATIENCE,
-        )
+        try:
+            done = subprocess.run(
+                [self.programs["psql"], "-X", "-q", *where, "-c", command, DATABASE],
+                env=client_environment(self.password, tls=False),
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=self.patience,
+            )
+        except subprocess.TimeoutExpired:
+            raise Hangs("hangs") from None
         watch.stop()
         if done.returncode != 0:
             raise Failed(done.stderr.strip()[-300:])

@@ -91,5 +91,6 @@ def sizes(options: argparse.Namespace, cores: int, files_max: int) -> Sizes:
         copy_rows=20_000 if quick else 1_000_000,
         idle_clients=min(room, int(choose(options.clients_idle, 10_000, 500))),
         hang_seconds=3.0 if quick else 15.0,
+        patience=20.0 if quick else 75.0,
         workers=options.workers or cores,
     )
