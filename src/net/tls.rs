@@ -35,6 +35,15 @@ use verify::{Check, ServerVerifier};
 /// Name of the protocol in the TLS handshake; direct TLS demands it (`PostgreSQL` 17).
 pub const ALPN: &[u8] = b"postgresql";
 
+/// Most bytes of a client's data in one TLS record, as `PostgreSQL` itself sends them.
+///
+/// libpq reads that much at a time. What is left of a longer record stays inside its TLS library,
+/// and a program that waits for the socket to become readable (libpq's asynchronous calls: pgbench,
+/// psycopg, ruby-pg) waits for ever for bytes that it already has.
+const RECORD_MAX: usize = 8192;
+/// What rustls counts besides in its limit: type, version and length of a record.
+const RECORD_HEADER: usize = 5;
+
 /// `client_tls_sslmode` and `server_tls_sslmode`, from the most lenient to the strictest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SslMode {
@@ -234,6 +243,7 @@ impl ClientTls {
                 source,
             })?;
         config.alpn_protocols = vec![ALPN.to_vec()];
+        config.max_fragment_size = Some(RECORD_MAX + RECORD_HEADER);
         Ok(Self {
             mode: options.mode,
             acceptor: Some(TlsAcceptor::from(Arc::new(config))),

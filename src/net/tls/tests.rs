@@ -48,6 +48,67 @@ fn server_of(authority: &Authority, identity: &Identity) -> ClientTls {
     ClientTls::build(&authority.options(SslMode::Require, Some(identity))).unwrap()
 }
 
+/// Passes bytes on and gives the length of each TLS record, until the sender ends.
+async fn record_lengths(mut from: impl AsyncReadExt + Unpin, to: impl AsyncWriteExt) -> Vec<u16> {
+    let (mut lengths, mut header) = (Vec::new(), [0; 5]);
+    tokio::pin!(to);
+    while from.read_exact(&mut header).await.is_ok() {
+        let length = u16::from_be_bytes([header[3], header[4]]);
+        let mut body = vec![0; usize::from(length)];
+        from.read_exact(&mut body).await.unwrap();
+        lengths.push(length);
+        to.write_all(&[&header[..], &body].concat()).await.unwrap();
+    }
+    lengths
+}
+
+/// Longer ones are the ones that libpq's asynchronous calls hang on.
+#[tokio::test]
+async fn clients_get_no_record_longer_than_what_libpq_reads_at_once() {
+    const SENT: usize = 100_000;
+    let authority = Authority::new("good");
+    let server = server_of(&authority, &authority.issue("localhost"));
+    let client = ServerTls::build(&authority.options(SslMode::Require, None)).unwrap();
+    let between = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let behind = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let sending = async {
+        let mut tls = server
+            .accept(behind.accept().await.unwrap().0)
+            .await
+            .unwrap();
+        tls.write_all(&vec![7; SENT]).await.unwrap();
+        tls.shutdown().await.unwrap();
+    };
+    let receiving = async {
+        let address = between.local_addr().unwrap();
+        let tcp = TcpStream::connect(address).await.unwrap();
+        let mut tls = client
+            .connect(tcp, "localhost", address.ip())
+            .await
+            .unwrap();
+        tls.read_exact(&mut vec![0; SENT]).await.unwrap();
+    };
+    let passing = async {
+        let (near, _) = between.accept().await.unwrap();
+        let far = TcpStream::connect(behind.local_addr().unwrap())
+            .await
+            .unwrap();
+        let ((near_reads, near_writes), (far_reads, far_writes)) =
+            (near.into_split(), far.into_split());
+        let up = tokio::spawn(record_lengths(near_reads, far_writes));
+        let lengths = record_lengths(far_reads, near_writes).await;
+        up.abort();
+        lengths
+    };
+    let (lengths, (), ()) = tokio::join!(passing, sending, receiving);
+    // A tag and, in TLS 1.3, the record's true type come on top.
+    let longest = usize::from(lengths.into_iter().max().unwrap());
+    assert!(
+        (RECORD_MAX..=RECORD_MAX + 17).contains(&longest),
+        "{longest}"
+    );
+}
+
 #[tokio::test]
 async fn a_good_certificate_passes_in_every_mode() {
     let authority = Authority::new("good");
