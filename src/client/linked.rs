@@ -76,11 +76,7 @@ impl Client {
         &mut self,
         granted: Granted,
     ) -> Option<(Lease<Server>, StdInstant)> {
-        let Granted {
-            mut lease,
-            at,
-            origin,
-        } = granted;
+        let Granted { mut lease, origin } = granted;
         // Who gave it back just now has listened to it last.
         let is_dead = (lease.home != self.worker && lease.rehome(self.worker).is_err())
             || (origin == Origin::Idle
@@ -90,7 +86,8 @@ impl Client {
             return None;
         }
         if lease.check() == Check::NotNeeded {
-            return Some((lease, at));
+            let since = lease.since();
+            return Some((lease, since));
         }
         Box::pin(self.check(lease)).await
     }

@@ -3,7 +3,6 @@
 use std::future::poll_fn;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
-use std::time::Instant as StdInstant;
 
 use bytes::BytesMut;
 use tokio::time::Instant;
@@ -24,8 +23,6 @@ use crate::telemetry::stats::Counter;
 #[derive(Debug)]
 pub(super) struct Granted {
     pub(super) lease: Lease<Server>,
-    /// When the client got it.
-    pub(super) at: StdInstant,
     pub(super) origin: Origin,
 }
 
@@ -64,7 +61,6 @@ impl Client {
         if let Some(lease) = acquire.take_ready() {
             return Ok(Granted {
                 lease,
-                at: std_now,
                 origin: Origin::Idle,
             });
         }
@@ -93,13 +89,15 @@ impl Client {
         })
         .await;
         drop(acquire);
-        let at = Instant::now();
-        let waited = at.saturating_duration_since(now).as_micros();
+        let until = match &lease {
+            Ok(lease) => lease.since(),
+            Err(_) => Instant::now().into_std(),
+        };
+        let waited = until.saturating_duration_since(std_now).as_micros();
         let waited = u64::try_from(waited).unwrap_or(u64::MAX);
         self.stats.add(Counter::WaitTime, waited);
         lease.map(|lease| Granted {
             lease,
-            at: at.into_std(),
             origin: Origin::HandedOver,
         })
     }

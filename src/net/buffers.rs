@@ -1,8 +1,8 @@
 //! Buffers that are lent while bytes are in flight.
 //!
 //! An idle connection owns no buffer. Each worker thread keeps a few empty ones, so that a busy
-//! connection neither allocates nor keeps what it used. Invariant: at most 64 of each size stay
-//! with a thread, and none that has grown beyond its class.
+//! connection neither allocates nor keeps what it used. Invariant: at most 64 small and 16
+//! large ones stay with a thread, and none that has grown beyond its class.
 
 use std::cell::RefCell;
 
@@ -11,9 +11,9 @@ use bytes::BytesMut;
 /// Bytes of a buffer for queries and small answers.
 pub const SMALL: usize = 8 << 10;
 /// Bytes of a buffer for results and bulk data.
-pub const LARGE: usize = 64 << 10;
-/// Buffers of each size that a thread keeps.
-const KEPT: usize = 64;
+pub const LARGE: usize = 128 << 10;
+/// Buffers that a thread keeps of each size: small ones, large ones.
+const KEPT: (usize, usize) = (64, 16);
 
 /// Which size is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,11 +67,11 @@ pub fn give(mut buffer: BytesMut) {
         return; // grown for one huge message: give it back to the allocator
     }
     SHELF.with_borrow_mut(|shelf| {
-        let class = match class {
-            Size::Large => &mut shelf.large,
-            Size::Small => &mut shelf.small,
+        let (class, kept) = match class {
+            Size::Small => (&mut shelf.small, KEPT.0),
+            Size::Large => (&mut shelf.large, KEPT.1),
         };
-        if class.len() < KEPT {
+        if class.len() < kept {
             class.push(buffer);
         }
     });

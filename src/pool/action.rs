@@ -53,6 +53,8 @@ pub struct Lent<C> {
     pub conn: C,
     /// Whether to check it first.
     pub check: Check,
+    /// When it became the client's.
+    pub at: Instant,
 }
 
 /// Permission to open one connection. Must come back, to `opened` or `open_failed`.

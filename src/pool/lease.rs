@@ -33,6 +33,11 @@ impl<C: Pooled> Lease<C> {
         self.lent().check
     }
 
+    /// When the connection became this client's.
+    pub fn since(&self) -> Instant {
+        self.lent().at
+    }
+
     /// Names the connection in the pool, for a cancel request.
     pub fn slot(&self) -> SlotId {
         self.lent().slot

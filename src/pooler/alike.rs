@@ -23,6 +23,8 @@ pub struct Alike<T: ?Sized> {
 #[derive(Debug)]
 struct Known<T: ?Sized> {
     values: HashSet<Arc<T>>,
+    /// The value that was asked for last: clients of one kind come one after the other.
+    last: Option<Arc<T>>,
     /// So many values are looked through for those that nobody holds.
     sweep_at: usize,
 }
@@ -31,6 +33,7 @@ impl<T: ?Sized> Default for Alike<T> {
     fn default() -> Self {
         let known = Known {
             values: HashSet::new(),
+            last: None,
             sweep_at: KEPT,
         };
         Self {
@@ -43,8 +46,16 @@ impl<T: ?Sized + Eq + Hash> Alike<T> {
     /// The value as everybody has it.
     pub fn share<V: Borrow<T> + Into<Arc<T>>>(&self, value: V) -> Arc<T> {
         let mut known = self.known.lock().expect("nothing panics under this lock");
-        if let Some(found) = known.values.get(value.borrow()) {
-            return Arc::clone(found);
+        if let Some(last) = known
+            .last
+            .as_ref()
+            .filter(|last| &***last == value.borrow())
+        {
+            return Arc::clone(last);
+        }
+        if let Some(found) = known.values.get(value.borrow()).cloned() {
+            known.last = Some(Arc::clone(&found));
+            return found;
         }
         if known.values.len() >= known.sweep_at {
             known.values.retain(|kept| Arc::strong_count(kept) > 1);
@@ -52,6 +63,7 @@ impl<T: ?Sized + Eq + Hash> Alike<T> {
         }
         let value: Arc<T> = value.into();
         known.values.insert(Arc::clone(&value));
+        known.last = Some(Arc::clone(&value));
         value
     }
 }

@@ -178,7 +178,7 @@ pub struct ClientStatements {
         clippy::box_collection,
         reason = "most clients have none, and a pointer is smaller than a set"
     )]
-    by_name: Option<Box<HashSet<ByName>>>,
+    by_name: Option<Box<HashSet<ByName, foldhash::fast::RandomState>>>,
 }
 
 impl ClientStatements {

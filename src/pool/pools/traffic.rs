@@ -36,7 +36,13 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
         let slots = self.slots.get_mut(pool.0)?;
         let (key, conn, check) = slots.take_idle(home, now)?;
         let slot = SlotId { pool, key };
-        Some(Lent { slot, conn, check })
+        let at = now;
+        Some(Lent {
+            slot,
+            conn,
+            check,
+            at,
+        })
     }
 
     /// Queues a client for which [`Self::try_take`] found nothing. `None` when it was refused at
@@ -286,7 +292,13 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
                 Origin::Returned => slots.lend(key, now),
             };
             let slot = SlotId { pool, key };
-            let lent = Lent { slot, conn, check };
+            let at = now;
+            let lent = Lent {
+                slot,
+                conn,
+                check,
+                at,
+            };
             out.push(Action::Assign { waiter, lent });
             return;
         }
