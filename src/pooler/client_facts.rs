@@ -26,6 +26,7 @@ pub enum Phase {
     Active,
 }
 
+/// In the order of their declaration, which is the number of each.
 const PHASES: [Phase; 4] = [Phase::Login, Phase::Idle, Phase::Waiting, Phase::Active];
 
 /// Facts that stay as they are, and what its task keeps up to date.
@@ -141,13 +142,7 @@ impl ClientFacts {
 
     /// It has come to another part of its life.
     pub fn enter(&self, phase: Phase) {
-        let number = match phase {
-            Phase::Login => 0,
-            Phase::Idle => 1,
-            Phase::Waiting => 2,
-            Phase::Active => 3,
-        };
-        self.phase.store(number, Ordering::Relaxed);
+        self.phase.store(phase as u8, Ordering::Relaxed);
     }
 
     /// The server that it has. It may have given it back since.

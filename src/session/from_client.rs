@@ -115,7 +115,7 @@ impl Pump<'_> {
             Body::Drop(left) => {
                 let now = left.min(available);
                 self.flush_run();
-                self.skip(now);
+                skip(self.bytes.input, now);
                 self.client.body = body_left(left - now, Body::Drop);
                 left <= available
             }
@@ -132,18 +132,9 @@ impl Pump<'_> {
         } else {
             let out = self.client.with_buffer(self.bytes.to_server);
             out.extend_from_slice(self.bytes.input.split_at(self.run).0);
-            self.skip(self.run);
+            skip(self.bytes.input, self.run);
         }
         self.run = 0;
-    }
-
-    /// Takes bytes off the input. One that is emptied keeps its whole buffer.
-    fn skip(&mut self, count: usize) {
-        if count == self.bytes.input.len() {
-            self.bytes.input.clear();
-        } else {
-            self.bytes.input.advance(count);
-        }
     }
 
     /// Where messages to the server are written that are not the client's own bytes.
@@ -246,7 +237,7 @@ impl Pump<'_> {
     /// Takes a whole frame out of the input, after sending on what stands before it.
     pub(super) fn take_frame(&mut self, header: Header) {
         self.flush_run();
-        self.skip(header.total);
+        skip(self.bytes.input, header.total);
     }
 
     /// Our own reply: at once where nothing is owed before it and no frame is half sent.
@@ -262,6 +253,16 @@ impl Pump<'_> {
     /// The frame's body where all of it is there.
     pub(super) fn whole(&self, header: Header) -> Option<&[u8]> {
         self.rest().get(HEADER_LEN..header.total)
+    }
+}
+
+/// Takes bytes off an input. One that is emptied keeps its whole buffer.
+#[inline]
+pub(super) fn skip(input: &mut BytesMut, count: usize) {
+    if count == input.len() {
+        input.clear();
+    } else {
+        input.advance(count);
     }
 }
 

@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 
 use super::client_state::{Body, ClientState};
-use super::from_client::{body_left, put_local};
+use super::from_client::{body_left, put_local, skip};
 use super::from_client_statements::NOBODY;
 use super::owed::{Expect, ParseFor, Said, SyncSent};
 use super::params::{ParamSet, is_settable, setup_sql, with_value};
@@ -133,7 +133,7 @@ impl Pump<'_> {
             Body::Drop(left) => {
                 let now = left.min(available);
                 self.flush_run();
-                self.skip(now);
+                skip(self.input, now);
                 self.server.body = body_left(left - now, Body::Drop);
                 left <= available
             }
@@ -149,18 +149,9 @@ impl Pump<'_> {
         } else {
             let out = self.client.with_buffer(self.to_client);
             out.extend_from_slice(self.input.split_at(self.run).0);
-            self.skip(self.run);
+            skip(self.input, self.run);
         }
         self.run = 0;
-    }
-
-    /// Takes bytes off the input. One that is emptied keeps its whole buffer.
-    fn skip(&mut self, count: usize) {
-        if count == self.input.len() {
-            self.input.clear();
-        } else {
-            self.input.advance(count);
-        }
     }
 
     fn answer_locals(&mut self) {
@@ -312,7 +303,7 @@ impl Pump<'_> {
             self.flush_run();
             let out = self.client.with_buffer(self.to_client);
             out.extend_from_slice(&renamed);
-            self.skip(header.total);
+            skip(self.input, header.total);
             return Ok(None);
         }
         Ok(Some(Deliver::ToClient))
