@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-/// Poolers first: their process ids lie in `weir-*/pid`, and count only while the process of that
+/// Poolers first, then the primary and its replicas: poolers' process ids lie in `weir-*/pid`, and count only while the process of that
 /// id still has our directory in its command line.
 const SCRIPT: &str = r#"
 trap '' INT TERM HUP
@@ -20,11 +20,14 @@ for file in "$dir"/weir-*/pid; do
     pid=$(cat "$file")
     tr '\0' ' ' < "/proc/$pid/cmdline" | grep -qF "$dir/" && kill -KILL "$pid"
 done
-pid=$(head -n 1 "$dir/primary/postmaster.pid") && kill -QUIT "$pid"
-tries=0
-while [ -e "$dir/primary/postmaster.pid" ] && [ "$tries" -lt 100 ]; do
-    tries=$((tries + 1))
-    sleep 0.1
+for file in "$dir"/*/postmaster.pid; do
+    [ -f "$file" ] || continue
+    pid=$(head -n 1 "$file") && kill -QUIT "$pid"
+    tries=0
+    while [ -e "$file" ] && [ "$tries" -lt 100 ]; do
+        tries=$((tries + 1))
+        sleep 0.1
+    done
 done
 rm -rf "$dir"
 "#;
