@@ -3,6 +3,8 @@
 //! The servers are real: a primary and two streaming replicas. Where a statement ran is read from
 //! the servers themselves: from their logs (`Stage::runs`), or by a function that says whose it is.
 
+mod fences;
+mod pins;
 mod stage;
 mod traps;
 mod wishes;
