@@ -144,7 +144,7 @@ impl Client {
             let needs_server = match self.deal_with_input() {
                 Ok(FromClient::Terminated) => return Poll::Ready(Err(Goodbye::Terminated)),
                 Ok(FromClient::NeedServer) => true,
-                Ok(FromClient::Drained | FromClient::Wait) => false,
+                Ok(FromClient::Drained | FromClient::Wait | FromClient::Gate) => false,
                 Err(fault) => return Poll::Ready(Err(Fault::from(fault).into())),
             };
             let mut side = Side {
