@@ -9,8 +9,8 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-/// Poolers first, then the primary and its replicas: poolers' process ids lie in `weir-*/pid`, and count only while the process of that
-/// id still has our directory in its command line.
+/// Poolers first, then the primary and its replicas. Process ids of poolers lie in `weir-*/pid`, and
+/// count only while the process of that id still has our directory in its command line.
 const SCRIPT: &str = r#"
 trap '' INT TERM HUP
 read -r line
