@@ -273,10 +273,7 @@ impl Client {
         };
         match self.run_again(again) {
             Tries::Left => End::Again(verdict),
-            Tries::Spent => End::Leave(
-                Fault::ServerCrashed.into(),
-                Verdict::Discard(Why::Crashed),
-            ),
+            Tries::Spent => End::Leave(Fault::ServerCrashed.into(), Verdict::Discard(Why::Crashed)),
         }
     }
 

@@ -34,7 +34,9 @@ const WHAT_IS_LEFT: &str = "select \
 impl Client {
     /// Whether the server must be asked before it can go back.
     pub(super) fn must_ask(&self) -> bool {
-        self.route.as_deref().is_some_and(super::routing::Route::must_ask)
+        self.route
+            .as_deref()
+            .is_some_and(super::routing::Route::must_ask)
     }
 
     /// Asks the server, which is at rest.

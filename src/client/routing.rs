@@ -148,7 +148,9 @@ impl Route {
 
     /// Lets a segment through to the server at hand.
     fn grant(&mut self, journey: &Journey, client: &mut ClientState, input: &[u8]) {
-        let segment = input.get(..journey.bytes).filter(|_| journey.trial == Trial::Yes);
+        let segment = input
+            .get(..journey.bytes)
+            .filter(|_| journey.trial == Trial::Yes);
         if !segment.is_some_and(|segment| client.grant_on_trial(segment))
             && let Some(routed) = client.routed.as_deref_mut()
         {
@@ -425,13 +427,13 @@ impl Client {
             input,
             ..
         } = self;
-        let (Some(route), Some(link_target)) = (
-            route.as_deref_mut(),
-            route.as_deref().and_then(|route| route.link.as_ref()).map(|link| link.target),
-        ) else {
+        let Some(route) = route.as_deref_mut() else {
             return;
         };
-        let is_on_trial = state.routed.as_deref().is_some_and(|routed| routed.is_on_trial());
+        let Some(link_target) = route.link.as_ref().map(|link| link.target) else {
+            return;
+        };
+        let is_on_trial = state.routed.as_deref().is_some_and(Routed::is_on_trial);
         match plan {
             Plan::Go(mut journey) if journey.decision.target == link_target => {
                 if !server.is_at_rest() && !is_on_trial {
@@ -475,23 +477,43 @@ impl Client {
             }
             Again::Refused(_) | Again::Abandoned(_) | Again::Lost => Lesson::None,
         };
-        if let (Again::Lost, Some(Link { host: Some((host, _)), .. })) = (again, &route.link) {
+        if let (
+            Again::Lost,
+            Some(Link {
+                host: Some((host, _)),
+                ..
+            }),
+        ) = (again, &route.link)
+        {
             route.cluster.report_failure(*host);
         }
         self.learn(lesson);
         let Some(route) = self.route.as_deref() else {
             return Tries::Spent;
         };
-        let on_primary = route.link.as_ref().is_some_and(|link| link.target == Target::Primary);
-        let most = if on_primary { MAX_ON_PRIMARY } else { MAX_FAILURES };
-        if route.failures <= most { Tries::Left } else { Tries::Spent }
+        let on_primary = route
+            .link
+            .as_ref()
+            .is_some_and(|link| link.target == Target::Primary);
+        let most = if on_primary {
+            MAX_ON_PRIMARY
+        } else {
+            MAX_FAILURES
+        };
+        if route.failures <= most {
+            Tries::Left
+        } else {
+            Tries::Spent
+        }
     }
 
     /// Looks at the segment once more, so that its statements are the ones that came back.
     fn learn(&mut self, lesson: Lesson) {
         self.plan(Alone::NeedsServer, None);
         if let Some(route) = self.route.as_deref_mut() {
-            route.cluster.with_cache(self.worker, |cache| cache.came_back(lesson));
+            route
+                .cluster
+                .with_cache(self.worker, |cache| cache.came_back(lesson));
         }
     }
 

@@ -34,6 +34,7 @@ const USERS_FOLLOWED: usize = 10_000;
 pub struct LiveCluster {
     /// The entry with replicas.
     pub name: Arc<str>,
+    since: Instant,
     view: ArcSwap<ClusterView>,
     functions: ArcSwap<KnownFunctions>,
     caches: Box<[Mutex<Cache>]>,
@@ -51,12 +52,16 @@ impl LiveCluster {
     fn new(name: &Arc<str>, seeds: &[u64], now: Instant) -> Self {
         Self {
             name: Arc::clone(name),
+            since: now,
             view: ArcSwap::default(),
             functions: ArcSwap::from_pointee(KnownFunctions {
                 generation: 0,
                 catalog: Catalog::builtin(),
             }),
-            caches: seeds.iter().map(|seed| Mutex::new(Cache::new(*seed))).collect(),
+            caches: seeds
+                .iter()
+                .map(|seed| Mutex::new(Cache::new(*seed)))
+                .collect(),
             writes: Arc::new(SharedWrites::new(now)),
             user_writes: Mutex::default(),
             failures: Mutex::default(),
@@ -81,10 +86,10 @@ impl LiveCluster {
 
     /// Somebody has looked at the functions again; `None`: they may have changed, and until somebody
     /// looks only those of `PostgreSQL` itself are known.
-    pub fn learn_functions(&self, catalog: Option<Catalog>) {
+    pub fn learn_functions(&self, catalog: Option<&Catalog>) {
         self.functions.rcu(|known| KnownFunctions {
             generation: known.generation + 1,
-            catalog: catalog.clone().unwrap_or_else(Catalog::builtin),
+            catalog: catalog.cloned().unwrap_or_else(Catalog::builtin),
         });
         if catalog.is_none() {
             self.wanted.notify_one();
@@ -118,8 +123,10 @@ impl LiveCluster {
                 if users.len() >= USERS_FOLLOWED && !users.contains_key(user) {
                     return Some(Arc::clone(&self.writes));
                 }
-                let new = || Arc::new(SharedWrites::new(Instant::now()));
-                Some(Arc::clone(users.entry(Arc::clone(user)).or_insert_with(new)))
+                let new = || Arc::new(SharedWrites::new(self.since));
+                Some(Arc::clone(
+                    users.entry(Arc::clone(user)).or_insert_with(new),
+                ))
             }
         }
     }

@@ -119,7 +119,9 @@ pub struct Parts {
 /// A seed for each worker, not to be guessed from outside.
 fn seeds(workers: usize) -> Box<[u64]> {
     let random = RandomState::new();
-    (0..workers.max(1)).map(|worker| random.hash_one(worker)).collect()
+    (0..workers.max(1))
+        .map(|worker| random.hash_one(worker))
+        .collect()
 }
 
 /// Derived SCRAM keys that are remembered.

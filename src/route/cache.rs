@@ -104,8 +104,14 @@ impl Cache {
 
     /// All that is known, in no order.
     pub fn known(&self) -> impl Iterator<Item = (Fingerprint, &Known)> {
-        let old = self.old.iter().filter(|(print, _)| !self.young.contains_key(print));
-        self.young.iter().chain(old).map(|(print, known)| (*print, known))
+        let old = self
+            .old
+            .iter()
+            .filter(|(print, _)| !self.young.contains_key(print));
+        self.young
+            .iter()
+            .chain(old)
+            .map(|(print, known)| (*print, known))
     }
 
     /// Counts a decision on the segment whose statements were looked up last.

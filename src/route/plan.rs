@@ -21,7 +21,7 @@ use crate::cluster::{ClusterView, Lsn};
 use crate::config::{Role, RouteMode};
 use crate::session::client_state::ClientState;
 use crate::session::params::ParamSet;
-use crate::sql::command::{Access, Command, command};
+use crate::sql::command::{Access, command};
 use crate::sql::lexer::Quoting;
 use crate::sql::wish::{self, wish};
 use crate::sql::{Class, Effect, Reason, Verdict};
@@ -135,7 +135,11 @@ pub fn plan(
 ) -> Plan {
     reading.begin();
     let begun = desk.session.has_begun();
-    let alone = if begun { Alone::NeedsServer } else { desk.alone };
+    let alone = if begun {
+        Alone::NeedsServer
+    } else {
+        desk.alone
+    };
     let segment = match look_ahead(input, client, alone, reading) {
         Ahead::More => return Plan::More,
         Ahead::Own | Ahead::Loose(_) if begun && input.first() != Some(&b'X') => {
@@ -229,7 +233,11 @@ impl Desk<'_> {
             None if self.session.has_begun() => self.session.has_begun_read_only(default),
             None => return Part::Alone,
         };
-        if reads { Part::BeginsReading } else { Part::Begins }
+        if reads {
+            Part::BeginsReading
+        } else {
+            Part::Begins
+        }
     }
 
     fn decision(&mut self, segment: &Segment<'_>, part: Part, preference: Preference) -> Decision {

@@ -96,9 +96,7 @@ pub fn look_ahead<'a>(
     match header.tag {
         b'Q' => simple(input, header, classes),
         b'F' => part(header.total, Verdict::primary(Reason::VolatileFunction)),
-        b'P' | b'B' | b'D' | b'E' | b'C' => {
-            Reader::new(input, client, alone, classes).read()
-        }
+        b'P' | b'B' | b'D' | b'E' | b'C' => Reader::new(input, client, alone, classes).read(),
         b'd' | b'c' | b'f' | b'H' | b'S' => Ahead::Loose(loose(input, client.frame_max())),
         _ => Ahead::Own,
     }

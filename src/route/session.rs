@@ -233,7 +233,8 @@ impl Session {
                 "Set pgweir.min_lsn to read nothing older than a position.",
             ),
         };
-        let report = Report::new(Severity::Error, SqlState::INVALID_PARAMETER_VALUE, text).with_hint(hint);
+        let report =
+            Report::new(Severity::Error, SqlState::INVALID_PARAMETER_VALUE, text).with_hint(hint);
         reply::error(out, &report);
         reply::ready_for_query(out, TransactionStatus::Idle);
         Own::Answered

@@ -65,7 +65,11 @@ fn gated(
         Some(Gate::Shut) if !leaves => {
             // What has gone before has begun a transaction: what comes next cannot be for another.
             let inside = server.is_some_and(|s| s.is_quiet() && !s.is_at_rest());
-            return Ok(if inside { FromClient::Gate } else { FromClient::Wait });
+            return Ok(if inside {
+                FromClient::Gate
+            } else {
+                FromClient::Wait
+            });
         }
         Some(Gate::Bytes(_) | Gate::More(_) | Gate::Shut) | None => {
             return ungated(client, server, bytes);

@@ -289,8 +289,8 @@ fn runs_again_after(code: SqlState, place: Place) -> bool {
     }
     leaving.contains(&code.as_str())
         || matches!(
-        code.as_str(),
-        "25006" // read_only_sql_transaction: "cannot execute … in a read-only transaction"
+            code.as_str(),
+            "25006" // read_only_sql_transaction: "cannot execute … in a read-only transaction"
             | "55000" // object_not_in_prerequisite_state: "recovery is in progress"
             | "0A000" // feature_not_supported: "cannot access temporary or unlogged relations during recovery"
             | "40001" // serialization_failure: "canceling statement due to conflict with recovery"
@@ -301,7 +301,7 @@ fn runs_again_after(code: SqlState, place: Place) -> bool {
             | "42883" // undefined_function
             | "42704" // undefined_object
             | "3F000" // invalid_schema_name
-    )
+        )
 }
 
 impl ClientState {
