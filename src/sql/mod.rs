@@ -8,6 +8,13 @@
 //! Invariant: a statement that is not understood, not known or doubtful is never called a read.
 //! Not here: which server it goes to (`route`).
 
+pub mod command;
+pub mod encoding;
+pub mod fingerprint;
+pub mod lexer;
+pub mod pieces;
+pub mod statements;
 pub mod verdict;
+pub mod wish;
 
 pub use verdict::{Class, Effect, Effects, Reason, Verdict};
