@@ -38,9 +38,13 @@ pub async fn accept(listener: Listener, workers: Arc<[Worker]>) {
 }
 
 fn distribute(mut incoming: Incoming, workers: &[Worker]) {
-    let mut order: Vec<(usize, &Worker)> = workers.iter().enumerate().collect();
-    order.sort_by_key(|(_, worker)| worker.load());
-    for (number, worker) in order {
+    let numbered = || workers.iter().enumerate();
+    let Some((first, _)) = numbered().min_by_key(|(_, worker)| worker.load()) else {
+        return;
+    };
+    // The others follow for the case that its queue is full.
+    let others = numbered().filter(|(number, _)| *number != first);
+    for (number, worker) in numbered().skip(first).take(1).chain(others) {
         if number != PORTER {
             match incoming.loose() {
                 Ok(loose) => incoming = loose,

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use ring::rand::{SecureRandom, SystemRandom};
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, timeout_at};
 
@@ -15,11 +14,11 @@ use super::fault::Fault;
 use super::greeting;
 use super::lookup::secret_of;
 use super::visitor::Visitor;
-use crate::auth::scram::NONCE_RANDOM_BYTES;
 use crate::auth::secret::Secret;
 use crate::config::model::CONSOLE_DATABASES;
 use crate::config::{AuthType, Config};
 use crate::net::accept::{Accepted, accept};
+use crate::net::chance;
 use crate::net::{ClientTls, Incoming, Peer, Stream};
 use crate::pool::WorkerId;
 use crate::pooler::Pooler;
@@ -32,9 +31,6 @@ use crate::session::client_login::{
 };
 use crate::session::params::TRACKED;
 use crate::telemetry::events::{self, LoginAttempt};
-
-/// Bytes of the salt of an MD5 request (protocol section "Message Formats").
-const MD5_SALT_BYTES: usize = 4;
 
 /// A client that has proved who it is.
 #[derive(Debug)]
@@ -80,10 +76,10 @@ pub enum Rights {
 /// Lets a connection in, or sends it away: then there is nothing left to do.
 pub async fn enter(pooler: &Arc<Pooler>, incoming: Incoming, worker: WorkerId) -> Option<Entered> {
     let config = pooler.config();
-    let address = incoming.address();
+    let (address, local) = (incoming.address(), incoming.local_address());
     let stream = incoming.into_stream(&socket_options(&config)).ok()?;
     let peer = address.map(Peer::Tcp).or_else(|| stream.peer().ok());
-    let ends = (peer, stream.local_addr());
+    let ends = (peer, local.or_else(|| stream.local_addr()));
     let mut visitor = Visitor::new(pooler.next_id(), ends, config.settings.listen_port);
     let deadline = config
         .settings
@@ -108,7 +104,7 @@ pub async fn enter(pooler: &Arc<Pooler>, incoming: Incoming, worker: WorkerId) -
     };
     visitor.names(&packet, &pooler.shared.names);
     log_attempt(&visitor, &config, &stream, &packet);
-    let mut guest = Guest {
+    let mut guest = Box::new(Guest {
         visitor,
         stream,
         input: leftover,
@@ -117,7 +113,7 @@ pub async fn enter(pooler: &Arc<Pooler>, incoming: Incoming, worker: WorkerId) -
         parameters: Vec::new(),
         place: None,
         deadline,
-    };
+    });
     let admitted = Box::pin(admit(pooler, &config, &mut guest, worker));
     let outcome = match deadline {
         Some(deadline) => match timeout_at(deadline, admitted).await {
@@ -127,18 +123,17 @@ pub async fn enter(pooler: &Arc<Pooler>, incoming: Incoming, worker: WorkerId) -
         None => admitted.await,
     };
     match outcome {
-        Ok(None) => Some(Entered::Client(Box::new(guest))),
-        Ok(Some(rights)) => Some(Entered::Console(Box::new(guest), rights)),
+        Ok(None) => Some(Entered::Client(guest)),
+        Ok(Some(rights)) => Some(Entered::Console(guest, rights)),
         Err(fault) => {
             let Guest {
                 visitor,
                 mut stream,
                 proof,
                 ..
-            } = guest;
-            visitor
-                .send_away(&config, &mut stream, &proof, &fault)
-                .await;
+            } = *guest;
+            // Boxed, like all that few clients come to: the others have no room for it.
+            Box::pin(visitor.send_away(&config, &mut stream, &proof, &fault)).await;
             None
         }
     }
@@ -323,15 +318,10 @@ async fn prove(
 }
 
 fn chance() -> Result<LoginChance, Fault> {
-    let (mut md5_salt, mut nonce) = ([0; MD5_SALT_BYTES], [0; NONCE_RANDOM_BYTES]);
-    let mut random = [0; MD5_SALT_BYTES + NONCE_RANDOM_BYTES];
-    SystemRandom::new()
-        .fill(&mut random)
-        .map_err(|_| Fault::Exhausted)?;
-    let (salt, rest) = random.split_at(MD5_SALT_BYTES);
-    md5_salt.copy_from_slice(salt);
-    nonce.copy_from_slice(rest);
-    Ok(LoginChance { md5_salt, nonce })
+    Ok(LoginChance {
+        md5_salt: chance::draw().map_err(|_| Fault::Exhausted)?,
+        nonce: chance::draw().map_err(|_| Fault::Exhausted)?,
+    })
 }
 
 /// Writes bytes of the login at once.

@@ -34,8 +34,9 @@ pub async fn secret_of(
         Some(name) => name.into(),
         None => Arc::clone(database),
     };
-    let sql = config.auth_query(entry.spec);
-    let found = ask(pooler, (&on, &auth_user.into()), sql, user, worker).await?;
+    let (on, sql) = ((&on, &auth_user.into()), config.auth_query(entry.spec));
+    // Boxed, as most clients need no room for it.
+    let found = Box::pin(ask(pooler, on, sql, user, worker)).await?;
     let secret = match found {
         Found::Nobody => {
             pooler.credentials.queried(database, user, None);

@@ -220,7 +220,8 @@ impl Seat {
         let config = pooler.config();
         let shared = &pooler.shared.params;
         let params = greeting::parameters_of(&self.welcome, &parameters, shared);
-        let mut output = Outbox::from(proof);
+        let mut output = Outbox::from(buffers::small());
+        output.bytes.extend_from_slice(&proof);
         let key = self.books.keep();
         greeting::write(
             &mut output.bytes,

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 
 use super::terms::Terms;
 use crate::pool::PoolKey;
@@ -120,7 +121,7 @@ impl Room {
 /// key while clients still sit in the old room, and then servers meet statements of both.
 #[derive(Debug, Default)]
 pub struct Rooms {
-    rooms: Mutex<HashMap<PoolKey, Arc<Room>>>,
+    rooms: Mutex<HashMap<PoolKey, Arc<Room>, RandomState>>,
     statement_numbers: Arc<AtomicU64>,
 }
 

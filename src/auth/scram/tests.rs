@@ -139,7 +139,7 @@ fn an_unknown_user_looks_like_one_with_a_plain_password() {
         let text = String::from_utf8(message.to_vec()).unwrap();
         text.split(",s=").nth(1).unwrap().to_owned()
     };
-    assert_ne!(salt(&other), salt(&unknown), "two users see two salts");
+    assert_ne!(salt(other), salt(&unknown), "two users see two salts");
 }
 
 #[test]
