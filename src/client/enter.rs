@@ -53,6 +53,14 @@ pub struct Guest {
     pub deadline: Option<Instant>,
 }
 
+impl Guest {
+    /// Database and user that it has asked for.
+    pub fn names(&self) -> (Arc<str>, Arc<str>) {
+        let names = self.visitor.names.clone();
+        names.expect("a guest has sent its startup packet")
+    }
+}
+
 /// What a connection turned out to be.
 #[derive(Debug)]
 pub enum Entered {
@@ -86,7 +94,8 @@ pub async fn enter(pooler: &Arc<Pooler>, incoming: Incoming, worker: WorkerId) -
         .client_login_timeout
         .map(|limit| Instant::now() + limit);
     let tls: Arc<ClientTls> = pooler.client_tls.load_full();
-    let accepted = match accept(stream, &tls, deadline).await {
+    // Boxed apart, so that each piece of a login is small enough for the allocator's quick way.
+    let accepted = match Box::pin(accept(stream, &tls, deadline)).await {
         Ok(accepted) => accepted,
         Err(error) => {
             // The client has been told already, where it could understand it.
@@ -165,16 +174,12 @@ async fn admit(
     worker: WorkerId,
 ) -> Result<Option<Rights>, Fault> {
     greeting::negotiate(&mut guest.stream, &guest.packet).await?;
-    guest.parameters = parameters(config, guest)?;
+    guest.parameters = parameters(config, &guest.visitor, &mut guest.packet)?;
     let console = CONSOLE_DATABASES.contains(&&*guest.packet.database);
     if guest.packet.replication != Replication::None && !console {
         return Err(Fault::Unsupported("replication connection"));
     }
-    let names = &pooler.shared.names;
-    let (database, user) = (
-        names.share(&*guest.packet.database),
-        names.share(&*guest.packet.user),
-    );
+    let (database, user) = guest.names();
     if console {
         let rights = console_rights(config, guest)?;
         if !is_own_user(guest) {
@@ -206,16 +211,20 @@ fn listed(list: &[String], name: &str) -> bool {
 }
 
 /// Which startup parameters follow the client, and which end the login.
-fn parameters(config: &Config, guest: &Guest) -> Result<Vec<(String, String)>, Fault> {
+fn parameters(
+    config: &Config,
+    visitor: &Visitor,
+    packet: &mut StartupPacket,
+) -> Result<Vec<(String, String)>, Fault> {
     let settings = &config.settings;
     let tracked = |name: &str| {
         TRACKED.iter().any(|known| known.eq_ignore_ascii_case(name))
             || listed(&settings.track_extra_parameters, name)
     };
     let ignored = |name: &str| listed(&settings.ignore_startup_parameters, name);
-    let mut parameters = classify_parameters(&guest.packet, &tracked, &ignored)?;
+    let mut parameters = classify_parameters(packet, &tracked, &ignored)?;
     if settings.application_name_add_host {
-        let host = match guest.visitor.peer {
+        let host = match visitor.peer {
             Some(Peer::Tcp(address)) => address.to_string(),
             Some(Peer::Unix { .. }) | None => format!("unix:{}", settings.listen_port),
         };

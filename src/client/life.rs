@@ -19,7 +19,7 @@ use super::seat::settle;
 use super::timing::Overdue;
 use super::visitor::Visitor;
 use crate::net::Stream;
-use crate::net::buffers::Size;
+use crate::net::buffers::{self, Size};
 use crate::net::flow::{Fill, Hope, Outbox, Side, fill, flush, release};
 use crate::pool::{Mailbox, PoolId, WorkerId};
 use crate::pooler::client_facts::{ClientFacts, Phase};
@@ -116,6 +116,9 @@ impl Client {
                 break goodbye;
             }
         };
+        if self.input.capacity() > 0 {
+            buffers::give(std::mem::take(&mut self.input)); // nobody reads on
+        }
         match goodbye {
             Goodbye::Terminated => self.log_goodbye(),
             Goodbye::Fault(fault) => Box::pin(self.leave(fault)).await,
