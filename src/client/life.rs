@@ -23,7 +23,7 @@ use crate::net::buffers::{self, Size};
 use crate::net::flow::{Fill, Hope, Outbox, Side, fill, flush, release};
 use crate::pool::{Mailbox, PoolId, WorkerId};
 use crate::pooler::client_facts::{ClientFacts, Phase};
-use crate::pooler::terms::Terms;
+use crate::pooler::terms::{RouteTerms, Terms};
 use crate::pooler::{Pooler, Server};
 use crate::protocol::cancel_key::ClientKey;
 use crate::session::client_state::{ClientError, ClientState, Tally};
@@ -150,7 +150,7 @@ impl Client {
             let needs_server = match self.deal_with_input() {
                 Ok(FromClient::Terminated) => return Poll::Ready(Err(Goodbye::Terminated)),
                 Ok(FromClient::NeedServer) => true,
-                Ok(FromClient::Drained | FromClient::Wait) => false,
+                Ok(FromClient::Drained | FromClient::Wait | FromClient::Gate) => false,
                 Err(fault) => return Poll::Ready(Err(Fault::from(fault).into())),
             };
             let mut side = Side {
@@ -214,6 +214,7 @@ impl Client {
             self.terms = self.pooler.shared.terms.share(Terms {
                 mode,
                 tracking,
+                route: RouteTerms::of(&config, entry.spec, mode),
                 ..fresh
             });
         }

@@ -249,7 +249,7 @@ impl Client {
 fn conclude(ended: Result<Stop, Fault>, client: &ClientState, server: &ServerState) -> End {
     let discard = |reason| Verdict::Discard(Why::Conversation(reason));
     match ended {
-        Ok(Stop::Rest) => End::Rest,
+        Ok(Stop::Rest | Stop::Gate | Stop::Again(_)) => End::Rest,
         Ok(Stop::ClientGone(gone)) => {
             let goodbye = match gone {
                 super::exchange::Gone::Terminated => Goodbye::Terminated,

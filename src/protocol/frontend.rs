@@ -126,8 +126,13 @@ fn put_target(out: &mut BytesMut, tag: u8, name: &[u8]) {
 
 /// Writes a simple `Query`.
 pub fn put_query(out: &mut BytesMut, sql: &str) {
+    put_query_bytes(out, sql.as_bytes());
+}
+
+/// Writes a simple `Query` whose text is in whatever encoding its client uses.
+pub fn put_query_bytes(out: &mut BytesMut, sql: &[u8]) {
     put_header(out, b'Q', sql.len() + 1);
-    out.put_slice(sql.as_bytes());
+    out.put_slice(sql);
     out.put_u8(0);
 }
 

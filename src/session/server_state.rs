@@ -45,6 +45,9 @@ pub enum OutOfSync {
     /// The server refused our parameter settings.
     #[error("invalid server parameter")]
     SetupRefused,
+    /// The server refused a `BEGIN` that the client has been told was done.
+    #[error("server refused to begin a transaction")]
+    BeginRefused,
 }
 
 /// Why a connection can never go back to the pool, although the client may go on using it.
@@ -347,9 +350,9 @@ impl ServerState {
                 self.doubt = Some(Doubt::CopyBoth);
                 Ok(Deliver::ToClient)
             }
-            (b'T' | b'D' | b'C' | b'I', Expect::Setup) | (b'I', Expect::Probe) => {
-                Ok(Deliver::Nowhere)
-            }
+            (b'T' | b'D' | b'C' | b'I', Expect::Setup)
+            | (b'C', Expect::Begin)
+            | (b'I', Expect::Probe) => Ok(Deliver::Nowhere),
             (_, other) => Err(OutOfSync::Unexpected {
                 tag,
                 expected: other.name(),
@@ -412,7 +415,7 @@ impl ServerState {
                 self.answered()
             }
             Some(Expect::Function) if self.has_answer => self.answered(),
-            Some(Expect::Setup | Expect::Probe) => {
+            Some(Expect::Setup | Expect::Begin | Expect::Probe) => {
                 self.unnamed = Unnamed::Unknown; // that query was ours, and the client's may be gone
                 self.owed.pop();
                 Deliver::Nowhere
@@ -461,6 +464,7 @@ impl ServerState {
                 Vec::new()
             }
             Some(Expect::Setup) => return Err(OutOfSync::SetupRefused),
+            Some(Expect::Begin) => return Err(OutOfSync::BeginRefused),
             Some(Expect::Query | Expect::Function | Expect::Sync) => {
                 self.has_answer = true;
                 self.owed.insert_maybe_syncs(1, syncs);

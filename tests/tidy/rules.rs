@@ -44,6 +44,7 @@ const IMPURE: &[&str] = &[
 const ONE_USER: &[(&str, &str)] = &[
     ("pgwire", "src/protocol/"),
     ("tokio_rustls", "src/net/"),
+    ("sqlparser", "src/sql/"),
     ("tracing", "src/telemetry/"),
     ("tracing_subscriber", "src/telemetry/"),
     ("sd_notify", "src/process/"),

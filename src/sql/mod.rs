@@ -1,0 +1,13 @@
+//! Sans-IO. What an SQL statement is: read or write, and what it leaves behind in its session.
+//!
+//! ```text
+//!   text ──lexer──► fingerprint ──(cache)──► verdict
+//!            │                                  ▲
+//!            └► command ── sqlparser ── functions
+//! ```
+//! Invariant: a statement that is not understood, not known or doubtful is never called a read.
+//! Not here: which server it goes to (`route`).
+
+pub mod verdict;
+
+pub use verdict::{Class, Effect, Effects, Reason, Verdict};
