@@ -45,16 +45,16 @@ fn distribute(mut incoming: Incoming, workers: &[Worker]) {
     // The others follow for the case that its queue is full.
     let others = numbered().filter(|(number, _)| *number != first);
     for (number, worker) in numbered().skip(first).take(1).chain(others) {
-        if number != PORTER {
-            match incoming.loose() {
-                Ok(loose) => incoming = loose,
-                Err(error) => return events::internal_error("accept", &error),
-            }
+        if number == PORTER {
+            return worker.keep(incoming);
+        }
+        match incoming.loose() {
+            Ok(loose) => incoming = loose,
+            Err(error) => return events::internal_error("accept", &error),
         }
         match worker.give(incoming) {
             Ok(()) => return,
             Err(refused) => incoming = refused,
         }
     }
-    // Every worker has a full queue: the connection is dropped, the client sees it closed.
 }
