@@ -82,68 +82,78 @@ pub enum Rights {
 }
 
 /// Lets a connection in, or sends it away: then there is nothing left to do.
-pub async fn enter(pooler: &Arc<Pooler>, incoming: Incoming, worker: WorkerId) -> Option<Entered> {
+///
+/// An `async fn` would hold what it is given twice.
+pub fn enter(
+    pooler: &Arc<Pooler>,
+    incoming: Incoming,
+    worker: WorkerId,
+) -> impl Future<Output = Option<Entered>> + Send {
     let config = pooler.config();
     let (address, local) = (incoming.address(), incoming.local_address());
-    let stream = incoming.into_stream(&socket_options(&config)).ok()?;
-    let peer = address.map(Peer::Tcp).or_else(|| stream.peer().ok());
-    let ends = (peer, local.or_else(|| stream.local_addr()));
+    let stream = incoming.into_stream(&socket_options(&config)).ok();
+    let peer = || stream.as_ref()?.peer().ok();
+    let peer = address.map(Peer::Tcp).or_else(peer);
+    let local = local.or_else(|| stream.as_ref()?.local_addr());
+    let ends = (peer, local);
     let mut visitor = Visitor::new(pooler.next_id(), ends, config.settings.listen_port);
     let deadline = config
         .settings
         .client_login_timeout
         .map(|limit| Instant::now() + limit);
     let tls: Arc<ClientTls> = pooler.client_tls.load_full();
-    // Boxed apart, so that each piece of a login is small enough for the allocator's quick way.
-    let accepted = match Box::pin(accept(stream, &tls, deadline)).await {
-        Ok(accepted) => accepted,
-        Err(error) => {
-            // The client has been told already, where it could understand it.
-            visitor.log_end(&config, &error.to_string());
-            return None;
-        }
-    };
-    let (stream, packet, leftover) = match accepted {
-        Accepted::Cancel { stream, key } => return Some(Entered::Cancel(stream, key)),
-        Accepted::Startup {
+    async move {
+        // Boxed apart, so that each piece of a login is small enough for the allocator's quick way.
+        let accepted = match Box::pin(accept(stream?, &tls, deadline)).await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // The client has been told already, where it could understand it.
+                visitor.log_end(&config, &error.to_string());
+                return None;
+            }
+        };
+        let (stream, packet, leftover) = match accepted {
+            Accepted::Cancel { stream, key } => return Some(Entered::Cancel(stream, key)),
+            Accepted::Startup {
+                stream,
+                packet,
+                leftover,
+            } => (stream, packet, leftover),
+        };
+        visitor.names(&packet, &pooler.shared.names);
+        log_attempt(&visitor, &config, &stream, &packet);
+        let mut guest = Box::new(Guest {
+            visitor,
             stream,
+            input: leftover,
             packet,
-            leftover,
-        } => (stream, packet, leftover),
-    };
-    visitor.names(&packet, &pooler.shared.names);
-    log_attempt(&visitor, &config, &stream, &packet);
-    let mut guest = Box::new(Guest {
-        visitor,
-        stream,
-        input: leftover,
-        packet,
-        proof: BytesMut::new(),
-        parameters: Vec::new(),
-        place: None,
-        deadline,
-    });
-    let admitted = Box::pin(admit(pooler, &config, &mut guest, worker));
-    let outcome = match deadline {
-        Some(deadline) => match timeout_at(deadline, admitted).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(Fault::LoginTimeout),
-        },
-        None => admitted.await,
-    };
-    match outcome {
-        Ok(None) => Some(Entered::Client(guest)),
-        Ok(Some(rights)) => Some(Entered::Console(guest, rights)),
-        Err(fault) => {
-            let Guest {
-                visitor,
-                mut stream,
-                proof,
-                ..
-            } = *guest;
-            // Boxed, like all that few clients come to: the others have no room for it.
-            Box::pin(visitor.send_away(&config, &mut stream, &proof, &fault)).await;
-            None
+            proof: BytesMut::new(),
+            parameters: Vec::new(),
+            place: None,
+            deadline,
+        });
+        let admitted = Box::pin(admit(pooler, &config, &mut guest, worker));
+        let outcome = match deadline {
+            Some(deadline) => match timeout_at(deadline, admitted).await {
+                Ok(outcome) => outcome,
+                Err(_) => Err(Fault::LoginTimeout),
+            },
+            None => admitted.await,
+        };
+        match outcome {
+            Ok(None) => Some(Entered::Client(guest)),
+            Ok(Some(rights)) => Some(Entered::Console(guest, rights)),
+            Err(fault) => {
+                let Guest {
+                    visitor,
+                    mut stream,
+                    proof,
+                    ..
+                } = *guest;
+                // Boxed, like all that few clients come to: the others have no room for it.
+                Box::pin(visitor.send_away(&config, &mut stream, &proof, &fault)).await;
+                None
+            }
         }
     }
 }

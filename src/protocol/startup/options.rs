@@ -62,8 +62,9 @@ impl Iterator for Words<'_> {
 /// The tracked settings that a startup packet sets, in its order; of one name the last counts.
 ///
 /// `tracked` and `ignored` (`ignore_startup_parameters`) answer for a name in any case; ignoring
-/// wins over tracking. The packet's list of parameters is used up. With `options` in the ignore list, what `options` holds and we do not know is
+/// wins over tracking. With `options` in the ignore list, what `options` holds and we do not know is
 /// ignored. A replication client's `options` go to its server as they are and are not read here.
+/// The packet's own list of parameters is taken out of it.
 pub fn classify_parameters(
     packet: &mut StartupPacket,
     tracked: &dyn Fn(&str) -> bool,
