@@ -9,6 +9,7 @@
 //! Not here: which server it goes to (`route`).
 
 pub mod command;
+mod eight;
 pub mod encoding;
 pub mod fingerprint;
 pub mod lexer;
