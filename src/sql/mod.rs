@@ -8,13 +8,18 @@
 //! Invariant: a statement that is not understood, not known or doubtful is never called a read.
 //! Not here: which server it goes to (`route`).
 
+pub mod catalog;
+pub mod classify;
 pub mod command;
 pub mod encoding;
 pub mod fingerprint;
+mod functions;
 pub mod lexer;
 pub mod pieces;
 pub mod statements;
 pub mod verdict;
 pub mod wish;
 
+pub use catalog::{Catalog, CatalogError, Knowledge};
+pub use classify::classify;
 pub use verdict::{Class, Effect, Effects, Reason, Verdict};
