@@ -199,7 +199,9 @@ fn every_setting_of_the_list_is_one_and_is_taken() {
         job_name listen_addr listen_port log_format login_notify_message peer_id pidfile \
         pool_connect_parallelism resolv_conf service_name syslog syslog_facility syslog_ident \
         unix_socket_dir user workers auth_ldap_options client_tls13_ciphers server_tls13_ciphers \
-        dns_zone_check_period";
+        dns_zone_check_period availability_zone fence_interval fence_scope fence_wait monitor_user \
+        replica_check_period replica_check_timeout replica_max_lag replica_max_lag_bytes \
+        replica_slow_start route_mode";
     let mut known: Vec<&str> = list
         .split_whitespace()
         .chain(not_taken.split_whitespace())

@@ -11,13 +11,15 @@ use std::time::Instant as StdInstant;
 use tokio::time::Instant;
 
 use super::timing::{Activity, Timing};
-use crate::protocol::TransactionStatus;
+use crate::cluster::position::SharedWrites;
+use crate::protocol::{SqlState, TransactionStatus};
 
 use crate::net::buffers::{LARGE, Size};
 use crate::net::flow::{Fill, Hope, Progress, Side, Wire, fill, flush, release};
 use crate::session::client_state::{ClientError, ClientState};
 use crate::session::from_client::{ClientBytes, FromClient, from_client};
 use crate::session::from_server::{from_server, probe};
+use crate::session::routed::Routed;
 use crate::session::server_state::{OutOfSync, ServerState};
 
 /// Why an exchange stops.
@@ -39,6 +41,21 @@ pub enum Stop {
     ServerFault(OutOfSync),
     /// The client has opened a transaction block, which it may not.
     BlockOpen,
+    /// Somebody must say whether what the client sent next may go to this server.
+    Gate,
+    /// What is on trial must run again on another server.
+    Again(Again),
+}
+
+/// Why a read on trial must run again.
+#[derive(Debug)]
+pub enum Again {
+    /// The server refused it, with this code, and is at rest now.
+    Refused(SqlState),
+    /// The server refused it with this code, and waits for more of it.
+    Abandoned(SqlState),
+    /// The server is gone.
+    Lost,
 }
 
 /// How a client has left.
@@ -87,6 +104,8 @@ pub struct Exchange<'a, C, S> {
     pub hold: Hold,
     /// What is remembered between polls.
     pub course: &'a mut Course,
+    /// Who must know of a write before the client knows that it is done.
+    pub writes: Option<&'a SharedWrites>,
 }
 
 /// What is remembered of an exchange between two polls: little, as each client has room for it.
@@ -144,7 +163,10 @@ impl<C: Wire, S: Wire> Exchange<'_, C, S> {
                     blocked += 1;
                     std::mem::swap(&mut way, &mut other);
                 }
-                Err(stop) => return Poll::Ready(stop),
+                Err(stop) => return Poll::Ready(self.on_trial(stop)),
+            }
+            if let Some(again) = self.refused() {
+                return Poll::Ready(Stop::Again(again));
             }
             // What the client has sent already goes first: it may be what our settings held up.
             let dealt_with = asked == Way::ToServer || self.client_side.input.is_empty();
@@ -157,6 +179,28 @@ impl<C: Wire, S: Wire> Exchange<'_, C, S> {
         }
         self.course.now = None;
         Poll::Pending
+    }
+
+    /// A read on trial whose server is lost has lost nothing.
+    fn on_trial(&self, stop: Stop) -> Stop {
+        let routed = self.client.routed.as_deref();
+        match stop {
+            Stop::ServerGone | Stop::ServerBroken(_)
+                if routed.is_some_and(Routed::may_run_again) =>
+            {
+                Stop::Again(Again::Lost)
+            }
+            other => other,
+        }
+    }
+
+    /// A read that the server has refused, once nothing more is to come.
+    fn refused(&self) -> Option<Again> {
+        let code = self.client.routed.as_deref()?.refused()?;
+        if self.server.is_at_rest() && self.server_side.input.is_empty() {
+            return Some(Again::Refused(code));
+        }
+        (!self.server.will_answer()).then_some(Again::Abandoned(code))
     }
 
     fn step(&mut self, way: Way, hope: Hope, cx: &mut Context<'_>) -> Result<Progress, Stop> {
@@ -221,6 +265,9 @@ impl<C: Wire, S: Wire> Exchange<'_, C, S> {
             &mut self.client_side.output.bytes,
         );
         release(side.input);
+        if let Some(writes) = self.writes {
+            writes.wrote(Instant::now().into_std());
+        }
         // What came before the fault is the client's all the same.
         flush(&mut self.client_side, cx).map_err(Stop::ClientBroken)?;
         outcome.map_err(Stop::ServerFault)?;
@@ -273,6 +320,7 @@ impl<C: Wire, S: Wire> Exchange<'_, C, S> {
             Ok(FromClient::Terminated) => Err(Stop::ClientGone(Gone::Terminated)),
             Ok(_) if changed => Ok(Passed::Something),
             Ok(FromClient::Wait) => Ok(Passed::Waits),
+            Ok(FromClient::Gate) => Err(Stop::Gate),
             Ok(FromClient::Drained | FromClient::NeedServer) => Ok(Passed::Nothing),
             Err(fault) => Err(Stop::ClientFault(fault)),
         }

@@ -34,11 +34,15 @@ pub async fn secret_of(
         Some(name) => name.into(),
         None => Arc::clone(database),
     };
-    let sql = config.auth_query(entry.spec);
-    let found = ask(pooler, (&on, &auth_user.into()), sql, user, worker).await?;
+    // Passwords are those of the whole cluster, not of one of its hosts.
+    let parent = entry.spec.derived_from.as_deref();
+    let family: Arc<str> = parent.map_or_else(|| Arc::clone(database), Arc::from);
+    let (on, sql) = ((&on, &auth_user.into()), config.auth_query(entry.spec));
+    // Boxed, as most clients need no room for it.
+    let found = Box::pin(ask(pooler, on, sql, user, worker)).await?;
     let secret = match found {
         Found::Nobody => {
-            pooler.credentials.queried(database, user, None);
+            pooler.credentials.queried(&family, user, None);
             return Err(Fault::NoSuchUser);
         }
         Found::User(text) => {
@@ -48,7 +52,7 @@ pub async fn secret_of(
     };
     pooler
         .credentials
-        .queried(database, user, Some(secret.clone()));
+        .queried(&family, user, Some(secret.clone()));
     Ok(Some(secret))
 }
 

@@ -3,7 +3,7 @@
 //! An error only where `PgBouncer` would not start either or a login would be weaker than asked
 //! for; else a warning.
 
-use super::choice::{AuthType, SslMode};
+use super::choice::{AuthType, PoolMode, Role, RouteMode, SslMode};
 use super::diagnostic::{Diagnostic, Origin};
 use super::effective::Config;
 use super::setting::Status;
@@ -45,6 +45,7 @@ pub(super) fn cross_check(config: &Config) -> Vec<Diagnostic> {
     logins(config, &mut found);
     auth_databases(config, &mut found);
     addresses(config, &mut found);
+    routing(config, &mut found);
     found
 }
 
@@ -108,6 +109,7 @@ fn logins(config: &Config, found: &mut Vec<Diagnostic>) {
     let named = config
         .databases
         .iter()
+        .filter(|(_, spec)| spec.derived_from.is_none())
         .map(|(name, spec)| (name.as_str(), spec));
     let mut specs = named.chain(config.autodb.iter().map(|spec| ("*", spec)));
     if settings.auth_type == AuthType::Any {
@@ -134,7 +136,9 @@ fn logins(config: &Config, found: &mut Vec<Diagnostic>) {
 }
 
 fn auth_databases(config: &Config, found: &mut Vec<Diagnostic>) {
-    let own = config.databases.iter().filter_map(|(name, spec)| {
+    let named = config.databases.iter();
+    let named = named.filter(|(_, spec)| spec.derived_from.is_none());
+    let own = named.filter_map(|(name, spec)| {
         let origin = config
             .sources
             .databases
@@ -172,6 +176,25 @@ fn addresses(config: &Config, found: &mut Vec<Diagnostic>) {
             &config.origin("reserve_pool_timeout"),
             text,
         ));
+    }
+}
+
+/// A session pool keeps its server until the client leaves, so nothing can be routed.
+fn routing(config: &Config, found: &mut Vec<Diagnostic>) {
+    if config.settings.route_mode == RouteMode::Off {
+        return;
+    }
+    for cluster in config.clusters() {
+        let mode = cluster.spec.pool_mode.unwrap_or(config.settings.pool_mode);
+        if mode == PoolMode::Session && cluster.spec.role == Role::Auto {
+            let origin = config.sources.databases.get(cluster.name).cloned();
+            let text = format!(
+                "database \"{}\": pool_mode=session: all reads go to the primary (transaction or \
+                 statement let them go to replicas, role=replica sends everything there)",
+                cluster.name
+            );
+            found.push(Diagnostic::warning(&origin.unwrap_or_default(), text));
+        }
     }
 }
 

@@ -101,6 +101,38 @@ choices! {
         Disable = "disable",
     }
 
+    /// Where the clients of an entry with replicas go (`role` of a database).
+    Role {
+        /// Reads to replicas, all else to the primary.
+        Auto = "auto",
+        /// Everything to the primary.
+        Primary = "primary",
+        /// Everything to replicas.
+        Replica = "replica",
+    }
+
+    /// Whether reads go to replicas (`route_mode`).
+    RouteMode {
+        /// No: everything goes to the primary, and nothing is looked at.
+        Off = "off",
+        /// No, but where each statement would have gone is counted.
+        Observe = "observe",
+        /// Yes.
+        On = "on",
+    }
+
+    /// Whose writes a read must see (`fence_scope`).
+    FenceScope {
+        /// Those of its own client connection.
+        Session = "session",
+        /// Those of all clients with its user and database.
+        User = "user",
+        /// Those of all clients of its database.
+        Database = "database",
+        /// Nobody's.
+        Off = "off",
+    }
+
     /// How log lines look (`log_format`).
     LogFormat {
         /// As `PgBouncer` writes them.

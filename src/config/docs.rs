@@ -25,8 +25,13 @@ const SAMPLE_HEAD: &str = "\
 ;; Keys: host (name, address, /directory, @abstract, or a list with commas), port, dbname, user,
 ;; password, auth_user, auth_query, auth_dbname, pool_size, min_pool_size, reserve_pool_size,
 ;; max_db_connections, max_db_client_connections, pool_mode, query_wait_timeout, server_lifetime,
-;; load_balance_hosts, connect_query, client_encoding, datestyle, timezone, application_name.
+;; load_balance_hosts, connect_query, client_encoding, datestyle, timezone, application_name, and
+;; replicas (host[:port], a list; more of each: ?weight=N&zone=NAME&pool_size=N) and role (auto,
+;; primary, replica). With replicas, reads leave the primary; a host has its own pool and the
+;; name database@HOST:PORT, by which clients and the console can use it alone.
 ;shop = host=db1.example,db2.example port=5432 pool_size=50
+;web = host=db1.example replicas=db2.example,db3.example:5433?weight=2 pool_mode=transaction
+;web_ro = host=db1.example replicas=db2.example,db3.example:5433 dbname=web role=replica
 ;forced = host=/var/run/postgresql user=app password='it''s secret' pool_mode=transaction
 
 ;; All other databases: the same name on this server.
@@ -70,10 +75,21 @@ This file is printed by `pgweir docs settings`.
 ";
 
 /// Settings that `PgBouncer` does not have.
-const OUR_OWN: [&str; 4] = [
+const OUR_OWN: [&str; 15] = [
+    "availability_zone",
     "error_codes",
+    "fence_interval",
+    "fence_scope",
+    "fence_wait",
     "log_format",
+    "monitor_user",
     "pool_connect_parallelism",
+    "replica_check_period",
+    "replica_check_timeout",
+    "replica_max_lag",
+    "replica_max_lag_bytes",
+    "replica_slow_start",
+    "route_mode",
     "workers",
 ];
 
@@ -191,9 +207,10 @@ fn default_text(setting: &Setting) -> String {
 
 /// The values a kind takes, in words.
 fn kind_text(kind: &Kind) -> String {
+    let unbounded = |max: i64| max == i64::from(i32::MAX) || max == i64::MAX;
     let range = |min: i64, max: i64| match (min, max) {
-        (0, max) if max == i64::from(i32::MAX) => String::new(),
-        (min, max) if max == i64::from(i32::MAX) => format!(", {min} or more"),
+        (0, max) if unbounded(max) => String::new(),
+        (min, max) if unbounded(max) => format!(", {min} or more"),
         (min, max) => format!(", {min} to {max}"),
     };
     match *kind {
@@ -204,6 +221,9 @@ fn kind_text(kind: &Kind) -> String {
         Kind::Mode => "octal".to_owned(),
         Kind::Seconds { least: 0 } => "seconds".to_owned(),
         Kind::Seconds { least } => format!("seconds, {least} or more"),
+        Kind::Interval { least_ms } => {
+            format!("seconds, {} or more", f64::from(least_ms) / 1000.0)
+        }
         Kind::Timeout => "seconds, 0 is off".to_owned(),
         Kind::Milliseconds => "milliseconds, 0 is off".to_owned(),
         Kind::Choice(words) => words.join(", "),

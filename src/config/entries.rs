@@ -6,13 +6,14 @@
 
 use std::time::Duration;
 
-use super::choice::{LoadBalanceHosts, PoolMode};
+use super::choice::{LoadBalanceHosts, PoolMode, Role};
 use super::connstr::{self, Pair};
 use super::diagnostic::{Diagnostic, Origin};
 use super::model::{
     CONSOLE_DATABASES, DatabaseSpec, Host, PEER_ID_MAX, PEER_PORT, PeerSpec, Secret, UserSpec,
 };
 use super::nearest;
+use super::replicas::ReplicaSpec;
 use super::value;
 
 /// Keys of a database's entry.
@@ -20,6 +21,8 @@ pub const DATABASE_KEYS: &[&str] = &[
     "dbname",
     "host",
     "port",
+    "replicas",
+    "role",
     "user",
     "password",
     "auth_user",
@@ -190,6 +193,61 @@ impl<'a> Entry<'a> {
         Some(hosts.iter().map(|host| Host::parse(host)).collect())
     }
 
+    fn role(&mut self, pair: &Pair<'_>) -> Option<Role> {
+        let role = Role::from_name(&pair.value);
+        role.or_else(|| self.wrong(pair, &Role::NAMES.join(", ")))
+    }
+
+    /// The hosts of `replicas`. The host and the port of the line are known by now.
+    fn replicas(&mut self, pair: &Pair<'_>, spec: &DatabaseSpec) -> Vec<ReplicaSpec> {
+        let mut replicas: Vec<ReplicaSpec> = Vec::new();
+        let texts = value::list(&pair.value);
+        if texts.is_empty() {
+            self.wrong::<()>(pair, "a host");
+            return replicas;
+        }
+        if texts.len() < pair.value.split(',').count() {
+            self.warning("replicas: an empty host of the list is left out");
+        }
+        for (index, text) in texts.iter().enumerate() {
+            let which = self.which_host(pair, index + 1, text);
+            let replica = match ReplicaSpec::parse(text, spec.port) {
+                Ok(replica) => replica,
+                Err(error) => {
+                    self.error(&format!("replicas: {which}: {error}"));
+                    continue;
+                }
+            };
+            let same =
+                |other: &ReplicaSpec| (&other.host, other.port) == (&replica.host, replica.port);
+            if replica.port == spec.port && spec.hosts.contains(&replica.host) {
+                self.warning(&format!(
+                    "replicas: {which} is the line's own host and is left out"
+                ));
+            } else if replicas.iter().any(same) {
+                self.error(&format!(
+                    "replicas: {which} is there twice, remove one of the two"
+                ));
+            } else {
+                replicas.push(replica);
+            }
+        }
+        if replicas.is_empty() && !self.failed {
+            self.error("replicas: expected a host besides the line's own");
+        }
+        replicas
+    }
+
+    /// Names one host of a list. Its text is left out where it may be a piece of a password.
+    fn which_host(&self, pair: &Pair<'_>, number: usize, text: &str) -> String {
+        let clean = !text.to_ascii_lowercase().contains("pass");
+        if clean && pair.offset < self.quiet_from {
+            format!("host {number} (\"{text}\")")
+        } else {
+            format!("host {number}")
+        }
+    }
+
     fn not_console(&mut self, pair: &Pair<'_>) -> Option<String> {
         if CONSOLE_DATABASES.contains(&pair.value.as_str()) {
             return self.wrong(pair, "a database other than the admin console");
@@ -219,12 +277,15 @@ pub fn database(
     let mut entry = Entry::new(format!("database \"{name}\""), text, origin, found);
     entry.name_at_most(name, DATABASE_NAME_MAX);
     let mut spec = DatabaseSpec::default();
+    let mut replicas = None;
     for pair in entry.pairs(text) {
         let own = || Some(pair.value.clone());
         match pair.key {
             "dbname" => spec.dbname = own(),
             "host" => spec.hosts = entry.hosts(&pair).unwrap_or_default(),
             "port" => spec.port = entry.port(&pair).unwrap_or_default(),
+            "replicas" => replicas = Some(pair),
+            "role" => spec.role = entry.role(&pair).unwrap_or(Role::Auto),
             "user" => spec.user = own(),
             "password" => spec.password = own().map(Secret::new),
             "auth_user" => spec.auth_user = own(),
@@ -249,6 +310,16 @@ pub fn database(
             "application_name" => spec.startup.application_name = own(),
             _ => entry.unknown(&pair, DATABASE_KEYS),
         }
+    }
+    match replicas {
+        Some(_) if name == "*" => {
+            entry.error("replicas: the entry needs a name of its own (its hosts get pools by it)");
+        }
+        Some(pair) => spec.replicas = entry.replicas(&pair, &spec),
+        None if spec.role == Role::Replica => {
+            entry.error("role=replica needs replicas= with at least one host");
+        }
+        None => {}
     }
     (!entry.failed).then_some(spec)
 }

@@ -30,6 +30,11 @@ pub enum Kind {
         /// The least that is allowed.
         least: u32,
     },
+    /// A time in seconds between two doings of the same, never 0.
+    Interval {
+        /// The least that is allowed, in milliseconds.
+        least_ms: u32,
+    },
     /// A time in seconds; 0 switches the thing off.
     Timeout,
     /// A time in whole milliseconds; 0 switches the thing off.
@@ -78,6 +83,9 @@ pub enum ValueError {
     /// Not a time.
     #[error("expected a number of seconds, {0} or more")]
     NotSeconds(u32),
+    /// Not a time, or one that would keep a processor busy.
+    #[error("expected a number of seconds, {} or more", f64::from(*.0) / 1000.0)]
+    NotInterval(u32),
     /// Not one of the words.
     #[error("expected {}{hint}", allowed.join(", "))]
     NotChoice {
@@ -116,6 +124,7 @@ impl Kind {
             Self::Mode => (0, 0o777),
             Self::Bool
             | Self::Seconds { .. }
+            | Self::Interval { .. }
             | Self::Timeout
             | Self::Choice(_)
             | Self::TlsProtocols
@@ -138,7 +147,7 @@ impl Kind {
             | Self::Limit
             | Self::Milliseconds
             | Self::Mode => integer(raw).ok().map(|number| number.to_string()),
-            Self::Seconds { .. } | Self::Timeout => seconds(raw, 0)
+            Self::Seconds { .. } | Self::Interval { .. } | Self::Timeout => seconds(raw, 0)
                 .ok()
                 .map(|time| time.as_secs_f64().to_string()),
             Self::Choice(_) | Self::Workers => Some(raw.to_ascii_lowercase()),

@@ -59,8 +59,11 @@ pub fn load(
         reading.variable(name, value);
     }
     let Reading {
-        config, mut found, ..
+        mut config,
+        mut found,
+        ..
     } = reading;
+    config.derive_hosts(&mut found);
     // What is missing because its line was wrong must not be reported a second time.
     if !found.iter().any(is_error) {
         found.extend(check::cross_check(&config));

@@ -8,6 +8,7 @@
 mod change;
 mod check;
 pub mod choice;
+mod cluster;
 pub mod connstr;
 pub mod diagnostic;
 pub mod docs;
@@ -19,6 +20,7 @@ mod load;
 pub mod model;
 mod nearest;
 pub mod render;
+pub mod replicas;
 pub mod report;
 pub mod setting;
 pub mod settings;
@@ -28,13 +30,15 @@ pub mod value;
 
 pub use change::{IgnoredChange, SetError};
 pub use choice::{
-    AuthType, ErrorCodes, LoadBalanceHosts, LogFormat, PoolMode, SslMode, SyslogFacility,
-    TlsProtocols,
+    AuthType, ErrorCodes, FenceScope, LoadBalanceHosts, LogFormat, PoolMode, Role, RouteMode,
+    SslMode, SyslogFacility, TlsProtocols,
 };
+pub use cluster::{Cluster, ClusterHost, DeclaredRole};
 pub use diagnostic::{Diagnostic, Origin, Severity};
 pub use effective::{Config, Registration, Resolved};
 pub use load::{ENVIRONMENT_PREFIX, Loaded, load};
 pub use model::{DatabaseSpec, Host, PeerSpec, Secret, StartupParameters, UserSpec};
+pub use replicas::ReplicaSpec;
 pub use settings::Settings;
 pub use show::ConfigRow;
 pub use source::FileSource;

@@ -6,7 +6,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::choice::{LoadBalanceHosts, PoolMode};
+use super::choice::{LoadBalanceHosts, PoolMode, Role};
+use super::replicas::ReplicaSpec;
 
 /// Names that clients use for the admin console and that no database may have.
 pub const CONSOLE_DATABASES: [&str; 2] = ["pgbouncer", "pgweir"];
@@ -112,6 +113,12 @@ pub struct DatabaseSpec {
     pub hosts: Vec<Host>,
     /// One port for all hosts.
     pub port: u16,
+    /// Further hosts of the same cluster, for reads; empty: nothing is routed.
+    pub replicas: Vec<ReplicaSpec>,
+    /// Where the entry's clients always go.
+    pub role: Role,
+    /// The entry whose host this one is; `None`: the file names this entry.
+    pub derived_from: Option<String>,
     /// User that all clients become on the server ("forced user").
     pub user: Option<String>,
     /// That user's password; `None` is the one in `auth_file`.
@@ -152,6 +159,9 @@ impl Default for DatabaseSpec {
             dbname: None,
             hosts: vec![Host::DefaultSocket],
             port: SERVER_PORT,
+            replicas: Vec::new(),
+            role: Role::Auto,
+            derived_from: None,
             user: None,
             password: None,
             auth_user: None,
@@ -175,7 +185,8 @@ impl Default for DatabaseSpec {
 impl DatabaseSpec {
     /// Whether server connections made under `self` are wrong under `other`, so that a reload must
     /// close them as they come free. Sizes, limits and times are not among the reasons; neither are
-    /// the password and the startup parameters, as in `PgBouncer`.
+    /// the password and the startup parameters, as in `PgBouncer`. Replicas have entries of their
+    /// own, so a change to them does not concern the connections of this one.
     pub fn requires_new_connections(&self, other: &Self) -> bool {
         self.dbname != other.dbname
             || self.hosts != other.hosts

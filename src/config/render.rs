@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use super::choice::LoadBalanceHosts;
+use super::choice::{LoadBalanceHosts, Role};
 use super::connstr;
 use super::ini;
 use super::model::{DatabaseSpec, Host, PeerSpec, Secret, UserSpec};
@@ -44,6 +44,15 @@ pub fn database(spec: &DatabaseSpec, secrets: Secrets) -> String {
     let hosts: Vec<String> = hosts.map(ToString::to_string).collect();
     pairs.put("host", (!hosts.is_empty()).then(|| hosts.join(",")));
     pairs.put("port", Some(spec.port));
+    let replicas: Vec<String> = spec.replicas.iter().map(ToString::to_string).collect();
+    pairs.put(
+        "replicas",
+        (!replicas.is_empty()).then(|| replicas.join(",")),
+    );
+    match spec.role {
+        Role::Auto => {}
+        role @ (Role::Primary | Role::Replica) => pairs.put("role", Some(role)),
+    }
     pairs.put("dbname", spec.dbname.as_ref());
     pairs.put("user", spec.user.as_ref());
     pairs.put(
@@ -165,6 +174,7 @@ mod tests {
             min_pool_size: numbers.0,
             max_db_connections: numbers.1,
             port: numbers.2,
+            role: [Role::Auto, Role::Primary][usize::from(times.0.is_some())],
             pool_mode: numbers.1.map(|_| PoolMode::Statement),
             query_wait_timeout: times.0.map(Duration::from_secs),
             server_lifetime: times.1.map(Duration::from_millis),
@@ -198,6 +208,14 @@ mod tests {
             let debug = format!("{spec:?}");
             prop_assert!(!debug.contains(&password));
         }
+    }
+
+    #[test]
+    fn replicas_read_back() {
+        let (origin, mut found) = (Origin::Default, Vec::new());
+        let text = "host=a port=5 replicas=b:5?weight=0&zone=z,[::1]:6,/run:5 role=replica";
+        let spec = entries::database("x", text, &origin, &mut found).unwrap();
+        assert_eq!(database(&spec, Secrets::Shown), text);
     }
 
     #[test]

@@ -58,6 +58,7 @@ impl Text {
         let named = config
             .databases
             .iter()
+            .filter(|(_, spec)| spec.derived_from.is_none())
             .map(|(name, spec)| (name.as_str(), spec));
         for (name, spec) in named.chain(auto) {
             let text = render::database(spec, Secrets::Masked);

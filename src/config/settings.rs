@@ -7,7 +7,8 @@
 use std::time::Duration;
 
 use super::choice::{
-    AuthType, ErrorCodes, LogFormat, PoolMode, SslMode, SyslogFacility, TlsProtocols,
+    AuthType, ErrorCodes, FenceScope, LogFormat, PoolMode, RouteMode, SslMode, SyslogFacility,
+    TlsProtocols,
 };
 use super::kind::{Kind, ValueError};
 use super::setting::Reload::{Live, Restart};
@@ -65,6 +66,9 @@ settings! {
     auth_user: Option<String> = None, Kind::Text, Live, Built;
     /// Databases that were made from the "*" entry are forgotten after being idle for so long.
     autodb_idle_timeout: Option<Duration> = Some("3600"), Kind::Timeout, Live, Built;
+    /// Availability zone of this process: reads go to replicas of the same `zone` as long as there
+    /// is one that may be used. Empty: zones are not looked at.
+    availability_zone: Option<String> = Some(""), Kind::Text, Live, Built;
     /// Longest time a cancel request waits for a server connection; then it is dropped.
     cancel_wait_timeout: Option<Duration> = Some("10"), Kind::Timeout, Live, Built;
     /// A client that sends nothing for so long is disconnected. Can be set per user.
@@ -109,6 +113,16 @@ settings! {
     /// Which SQLSTATE the pooler's own errors carry. pgbouncer: 08P01 for all. postgres: the code
     /// that `PostgreSQL` has for the case, for example 53300 for too many connections.
     error_codes: ErrorCodes = Some("pgbouncer"), Kind::Choice(ErrorCodes::NAMES), Live, Built;
+    /// How often the servers' positions in the log are asked for while a client waits to know whether
+    /// a replica has its writes. Shorter: reads come back to replicas sooner after a write.
+    fence_interval: Duration = Some("0.01"), Kind::Interval { least_ms: 1 }, Live, Built;
+    /// Whose writes a read on a replica is sure to see, and behind whose reads it never goes back.
+    /// session: those of the same client connection. user: of all clients with the same database
+    /// and user. database: of all clients of the database. off: reads may be stale.
+    fence_scope: FenceScope = Some("session"), Kind::Choice(FenceScope::NAMES), Live, Built;
+    /// How long a read may wait for a replica that has not yet got its client's writes. Then, and
+    /// with 0 at once, it goes to the primary.
+    fence_wait: Duration = Some("0"), SECONDS, Live, Built;
     /// A client that idles inside a transaction for so long is disconnected. Can be set per user.
     idle_transaction_timeout: Option<Duration> = Some("0"), Kind::Timeout, Live, Built;
     /// Comma-separated list of startup parameters that are accepted and ignored. "options" in the
@@ -156,6 +170,10 @@ settings! {
     /// Server connections that a pool keeps open even when idle, if the database has a forced user
     /// or the pool has a client. Can be set per database.
     min_pool_size: usize = Some("0"), COUNT, Live, Built;
+    /// User who asks the servers of a database with replicas for their role and position. The
+    /// password is taken from `auth_file`; no right is needed but to log in. Empty: the forced user
+    /// of the database, else `auth_user`, else a user who has logged in.
+    monitor_user: Option<String> = Some(""), Kind::Text, Live, Built;
     /// This process's number in a group of peers, see `[peers]`. 0: it has no peers.
     peer_id: Option<u16> = Some("0"), Kind::Int { min: 0, max: 16383 }, Live, Built;
     /// File for the process id. Needed with -d.
@@ -179,6 +197,18 @@ settings! {
     /// A client that waits for a server for so long is disconnected. Can be set per database and
     /// per user.
     query_wait_timeout: Option<Duration> = Some("120"), Kind::Timeout, Live, Built;
+    /// How often each server of a database with replicas is asked for its role, position and lag.
+    replica_check_period: Duration = Some("1"), Kind::Interval { least_ms: 10 }, Live, Built;
+    /// A server that has not answered for so long gets no more reads until it does.
+    replica_check_timeout: Duration = Some("1"), Kind::Interval { least_ms: 10 }, Live, Built;
+    /// A replica that is behind the primary by more than this time gets no reads.
+    replica_max_lag: Option<Duration> = Some("10"), Kind::Timeout, Live, Built;
+    /// A replica that is behind the primary by more than so many bytes of its log gets no reads.
+    /// 0: bytes are not looked at.
+    replica_max_lag_bytes: Option<u64> = Some("0"), Kind::Bytes { min: 0, max: i64::MAX },
+        Live, Built;
+    /// Time in which the share of a replica that has come back grows to its whole.
+    replica_slow_start: Option<Duration> = Some("10"), Kind::Timeout, Live, Built;
     /// Server connections that a pool may have beyond its size once a client has waited for
     /// `reserve_pool_timeout`. Can be set per database and per user.
     reserve_pool_size: usize = Some("0"), COUNT, Live, Built;
@@ -187,6 +217,10 @@ settings! {
     /// A resolv.conf of one's own.
     resolv_conf: Option<String> = Some(""), Kind::Path, Restart,
         NotBuilt("names are looked up by the operating system");
+    /// Where reads go of databases that have `replicas`, and of no others. on: to a replica, if they
+    /// are proven to be reads and see all that `fence_scope` promises. observe: to the primary, but
+    /// where they would have gone is counted. off: to the primary, and nothing is looked at.
+    route_mode: RouteMode = Some("on"), Kind::Choice(RouteMode::NAMES), Live, Built;
     /// How often one connection is read before the next has its turn.
     sbuf_loopcnt: usize = Some("5"), COUNT, Live, NotBuilt(ONE_LOOP);
     /// Iterations of the SCRAM verifier that is made for a user whose password is stored plain.
@@ -329,7 +363,7 @@ mod tests {
                 "postgres",
             ]
             .into_iter()
-            .chain(["tlsv1.3", "local0", "300"])
+            .chain(["tlsv1.3", "local0", "300", "off"])
             .find(|raw| {
                 let mut settings = Settings::default();
                 settings.assign(setting.name, raw) == Some(Ok(()))

@@ -64,9 +64,20 @@ mod tests {
     #[test]
     fn rows_are_those_of_pgbouncer_in_its_order() {
         let ours = [
+            "availability_zone",
             "error_codes",
+            "fence_interval",
+            "fence_scope",
+            "fence_wait",
             "log_format",
+            "monitor_user",
             "pool_connect_parallelism",
+            "replica_check_period",
+            "replica_check_timeout",
+            "replica_max_lag",
+            "replica_max_lag_bytes",
+            "replica_slow_start",
+            "route_mode",
             "workers",
         ];
         let rows = Config::default().show();

@@ -8,8 +8,8 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::choice::{
-    AUTH_TYPES_NOT_BUILT, AuthType, ErrorCodes, LogFormat, PoolMode, SslMode, SyslogFacility,
-    TlsProtocols,
+    AUTH_TYPES_NOT_BUILT, AuthType, ErrorCodes, FenceScope, LogFormat, PoolMode, RouteMode,
+    SslMode, SyslogFacility, TlsProtocols,
 };
 use super::kind::{Kind, ValueError, WORKERS_MAX};
 use super::nearest;
@@ -144,7 +144,15 @@ macro_rules! words {
         }
     )+ };
 }
-words!(PoolMode, SslMode, LogFormat, ErrorCodes, SyslogFacility);
+words!(
+    PoolMode,
+    SslMode,
+    LogFormat,
+    ErrorCodes,
+    SyslogFacility,
+    RouteMode,
+    FenceScope
+);
 
 impl Value for AuthType {
     fn read(raw: &str, _: &Kind) -> Result<Self, ValueError> {
@@ -193,6 +201,15 @@ impl Value for bool {
 
 impl Value for Duration {
     fn read(raw: &str, kind: &Kind) -> Result<Self, ValueError> {
+        if let Kind::Interval { least_ms } = *kind {
+            let time = seconds(raw, 0).map_err(|_| ValueError::NotInterval(least_ms))?;
+            let long = time >= Duration::from_millis(least_ms.into());
+            return if long {
+                Ok(time)
+            } else {
+                Err(ValueError::NotInterval(least_ms))
+            };
+        }
         let least = if let Kind::Seconds { least } = *kind {
             least
         } else {
@@ -216,6 +233,13 @@ impl Value for Option<Duration> {
 impl Value for Option<usize> {
     fn read(raw: &str, kind: &Kind) -> Result<Self, ValueError> {
         let number = usize::try_from(in_range(raw, kind)?).unwrap_or(0);
+        Ok((number > 0).then_some(number))
+    }
+}
+
+impl Value for Option<u64> {
+    fn read(raw: &str, kind: &Kind) -> Result<Self, ValueError> {
+        let number = u64::try_from(in_range(raw, kind)?).unwrap_or(0);
         Ok((number > 0).then_some(number))
     }
 }

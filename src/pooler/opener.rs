@@ -118,6 +118,9 @@ impl Pooler {
             .map(|secret| secret.expose().as_bytes());
         let forced = forced.and_then(|text| crate::auth::secret::Secret::parse(text).ok());
         let forced = forced.filter(|_| database.spec.user.as_deref() == Some(&*key.user));
+        // What `auth_query` found is remembered for the entry whose host this is.
+        let parent = database.spec.derived_from.as_deref();
+        let family = parent.map_or_else(|| Arc::clone(&key.database), Arc::from);
         let text = |text: &str| text.as_bytes().into();
         let request = ServerLoginRequest {
             user: text(&key.user),
@@ -130,7 +133,7 @@ impl Pooler {
                 .collect(),
             credential: self
                 .credentials
-                .for_server(&key.database, &key.user, forced.as_ref()),
+                .for_server(&family, &key.user, forced.as_ref()),
         };
         let connect_query = database.spec.connect_query.clone();
         Some(Plan {

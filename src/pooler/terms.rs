@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::config::{CheckQuery, Config, ErrorCodes as Configured, PoolMode, Resolved};
+use crate::config::{
+    CheckQuery, Config, DatabaseSpec, ErrorCodes as Configured, FenceScope, PoolMode, Resolved,
+    Role, RouteMode,
+};
 use crate::session::client_login::ErrorCodes;
 use crate::session::client_state::{SimpleQuery, Tracking};
 
@@ -17,6 +20,36 @@ pub struct Timeouts {
     pub transaction: Option<Duration>,
     /// `client_idle_timeout`.
     pub client_idle: Option<Duration>,
+}
+
+/// How the statements of one client find their server, where there is more than one to choose from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RouteTerms {
+    /// `route_mode`; never [`RouteMode::Off`].
+    pub mode: RouteMode,
+    /// `fence_scope`
+    pub scope: FenceScope,
+    /// `fence_wait`; zero: reads do not wait for replicas.
+    pub fence_wait: Duration,
+    /// `role` of the database entry.
+    pub role: Role,
+}
+
+impl RouteTerms {
+    /// The terms for clients of an entry in a pool of that mode; `None` where all goes to the
+    /// primary.
+    pub fn of(config: &Config, database: &DatabaseSpec, mode: PoolMode) -> Option<Self> {
+        let settings = &config.settings;
+        // A client of a session pool has one server for all its life.
+        let routable = mode != PoolMode::Session || database.role != Role::Auto;
+        let routed = settings.route_mode != RouteMode::Off && routable;
+        (routed && !database.replicas.is_empty()).then_some(Self {
+            mode: settings.route_mode,
+            scope: settings.fence_scope,
+            fence_wait: settings.fence_wait,
+            role: database.role,
+        })
+    }
 }
 
 /// The terms of one client's service.
@@ -42,6 +75,8 @@ pub struct Terms {
     pub codes: ErrorCodes,
     /// Longest time for a check or a reset query (`server_connect_timeout`).
     pub errand: Duration,
+    /// Where its statements may go; `None`: to the primary.
+    pub route: Option<RouteTerms>,
 }
 
 /// Where `server_connect_timeout` is off, an errand has this long.
@@ -99,6 +134,40 @@ impl Terms {
             },
             codes: codes(config),
             errand: settings.server_connect_timeout.unwrap_or(ERRAND),
+            route: RouteTerms::of(config, database.spec, mode),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load;
+
+    #[test]
+    fn only_clients_of_entries_with_replicas_are_routed_and_only_where_they_can_be() {
+        let text = "[databases]\na = host=p replicas=r\nb = host=p\n\
+            ro = host=p replicas=r role=replica\n[pgbouncer]\nfence_wait=0.5\n";
+        let read = |_: &str| Ok(text.as_bytes().to_vec());
+        let config = load(&read, "x.ini", &[]).unwrap().config;
+        let route = |config: &Config, name: &str, mode| {
+            RouteTerms::of(config, config.database(name).unwrap().spec, mode)
+        };
+        let expected = RouteTerms {
+            mode: RouteMode::On,
+            scope: FenceScope::Session,
+            fence_wait: Duration::from_millis(500),
+            role: Role::Auto,
+        };
+        let (session, transaction) = (PoolMode::Session, PoolMode::Transaction);
+        assert_eq!(route(&config, "a", transaction), Some(expected));
+        assert_eq!(route(&config, "a", session), None);
+        assert_eq!(route(&config, "a@r:5432", transaction), None);
+        assert_eq!(route(&config, "b", transaction), None);
+        let role = route(&config, "ro", session).map(|route| route.role);
+        assert_eq!(role, Some(Role::Replica));
+        let off = config.with_setting("route_mode", "off").unwrap();
+        assert_eq!(route(&off, "a", transaction), None);
+        assert_eq!(route(&off, "ro", transaction), None);
     }
 }

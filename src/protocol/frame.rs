@@ -83,9 +83,30 @@ pub fn peek_header(buf: &[u8], limit: usize) -> Result<Option<Header>, FrameErro
     }))
 }
 
+/// The frames at the start of `buf` that are wholly there: type and body. Ends at the first that is
+/// not, or that no peer may send.
+pub fn whole_frames(buf: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    let mut rest = buf;
+    std::iter::from_fn(move || {
+        let header = peek_header(rest, MAX_FRAME).ok()??;
+        let (frame, behind) = rest.split_at_checked(header.total)?;
+        rest = behind;
+        Some((header.tag, frame.split_at_checked(HEADER_LEN)?.1))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whole_frames_end_where_a_frame_is_cut_or_broken() {
+        let bytes = b"Q\0\0\0\x06a\0S\0\0\0\x04P\0\0\0\x09x";
+        let found: Vec<_> = whole_frames(bytes).collect();
+        assert_eq!(found, [(b'Q', &b"a\0"[..]), (b'S', &b""[..])]);
+        assert_eq!(whole_frames(b"Q\0\0\0\x03").count(), 0);
+        assert_eq!(whole_frames(b"").count(), 0);
+    }
 
     fn frame(tag: u8, declared: u32) -> Vec<u8> {
         let mut bytes = vec![tag];

@@ -15,6 +15,6 @@ pub mod reply;
 pub mod startup;
 pub mod types;
 
-pub use frame::{FrameError, HEADER_LEN, Header, peek_header};
+pub use frame::{FrameError, HEADER_LEN, Header, peek_header, whole_frames};
 pub use reader::{ReadError, Reader};
 pub use types::{Severity, SqlState, TransactionStatus};

@@ -7,6 +7,7 @@ use bytes::BytesMut;
 use super::owed::{Expect, Local, ParseFor};
 use super::params::ParamSet;
 use super::prepared::{ClientStatements, Registry};
+use super::routed::Routed;
 use super::server_state::Upstream;
 use crate::protocol::FrameError;
 
@@ -118,6 +119,8 @@ pub struct ClientState {
     pub(super) simple_query: SimpleQuery,
     pub(super) body: Body,
     pub(super) frame_max: usize,
+    /// Where the client's statements are routed: what may go, and what is on trial.
+    pub routed: Option<Box<Routed>>,
 }
 
 impl ClientState {
@@ -140,6 +143,7 @@ impl ClientState {
             simple_query,
             body: Body::None,
             frame_max,
+            routed: None,
         }
     }
 
@@ -200,6 +204,7 @@ impl ClientState {
                 | Expect::ProbeSync
                 | Expect::Probe
                 | Expect::Setup
+                | Expect::Begin
                 | Expect::CopyEnd
                 | Expect::Local(Local::CloseComplete(None)) => {}
             }

@@ -7,6 +7,7 @@ use bytes::{Buf, BytesMut};
 
 use super::client_state::{Body, ClientError, ClientState, SimpleQuery};
 use super::owed::{Expect, Local};
+use super::routed::Gate;
 use super::server_state::ServerState;
 use crate::protocol::{HEADER_LEN, Header, TransactionStatus, peek_header, reply};
 
@@ -19,6 +20,8 @@ pub enum FromClient {
     Wait,
     /// The next frame needs a server; it is still in the input.
     NeedServer,
+    /// Somebody must say whether the next frame may go to this server; it is still in the input.
+    Gate,
     /// The client said goodbye.
     Terminated,
 }
@@ -36,6 +39,80 @@ pub struct ClientBytes<'a> {
 
 /// Works through `bytes.input`. Without a `server`, only what pgweir can answer itself is answered.
 pub fn from_client(
+    client: &mut ClientState,
+    server: Option<&mut ServerState>,
+    bytes: ClientBytes<'_>,
+) -> Result<FromClient, ClientError> {
+    if client.routed.is_none() || server.is_none() {
+        return ungated(client, server, bytes);
+    }
+    gated(client, server, bytes)
+}
+
+/// The client's statements are routed: no more than what was granted goes to this server.
+fn gated(
+    client: &mut ClientState,
+    server: Option<&mut ServerState>,
+    bytes: ClientBytes<'_>,
+) -> Result<FromClient, ClientError> {
+    let leaves = client.is_between_frames() && bytes.input.first() == Some(&b'X');
+    let granted = match client.routed.as_deref().map(|routed| routed.gate) {
+        Some(Gate::Bytes(granted)) if !leaves => granted,
+        Some(Gate::More(seen)) if !leaves && bytes.input.len() <= seen => {
+            return Ok(FromClient::Drained);
+        }
+        Some(Gate::More(_)) if !leaves => 0,
+        Some(Gate::Shut) if !leaves => {
+            // What has gone before has begun a transaction: what comes next cannot be for another.
+            let inside = server.is_some_and(|s| s.is_quiet() && !s.is_at_rest());
+            return Ok(if inside {
+                FromClient::Gate
+            } else {
+                FromClient::Wait
+            });
+        }
+        Some(Gate::Bytes(_) | Gate::More(_) | Gate::Shut) | None => {
+            return ungated(client, server, bytes);
+        }
+    };
+    if granted == 0 {
+        return Ok(if bytes.input.is_empty() {
+            FromClient::Drained
+        } else {
+            FromClient::Gate
+        });
+    }
+    let ClientBytes {
+        input,
+        to_server,
+        to_client,
+    } = bytes;
+    // What is behind the gate is put aside. As a rule that is nothing.
+    let behind = input.get(granted..).filter(|behind| !behind.is_empty());
+    let behind = behind.map(BytesMut::from);
+    input.truncate(granted);
+    let before = input.len();
+    let reborrowed = ClientBytes {
+        input: &mut *input,
+        to_server,
+        to_client,
+    };
+    let outcome = ungated(client, server, reborrowed);
+    let passed = before - input.len();
+    if let Some(routed) = client.routed.as_deref_mut() {
+        routed.passed(passed);
+    }
+    let Some(behind) = behind else {
+        return outcome;
+    };
+    input.extend_from_slice(&behind);
+    match outcome {
+        Ok(FromClient::Drained) => Ok(FromClient::Gate),
+        outcome => outcome,
+    }
+}
+
+fn ungated(
     client: &mut ClientState,
     server: Option<&mut ServerState>,
     bytes: ClientBytes<'_>,
@@ -142,7 +219,12 @@ impl Pump<'_> {
         self.client.with_buffer(self.bytes.to_server)
     }
 
+    /// Where our own replies go: behind those that are held back, if any are.
     fn reply(&mut self) -> &mut BytesMut {
+        if self.server.is_some() && self.client.holds_replies() {
+            let routed = self.client.routed.as_deref_mut();
+            return routed.expect("only it holds replies").held();
+        }
         self.client.with_buffer(self.bytes.to_client)
     }
 
@@ -258,7 +340,7 @@ impl Pump<'_> {
 
 /// Takes bytes off an input. One that is emptied keeps its whole buffer.
 #[inline]
-pub(super) fn skip(input: &mut BytesMut, count: usize) {
+pub fn skip(input: &mut BytesMut, count: usize) {
     if count == input.len() {
         input.clear();
     } else {

@@ -10,6 +10,7 @@ use bytes::BytesMut;
 use super::client_state::{Body, ClientState};
 use super::from_client::{body_left, put_local, skip};
 use super::from_client_statements::NOBODY;
+use super::from_server_trial::Refused;
 use super::owed::{Expect, ParseFor, Said, SyncSent};
 use super::params::{ParamSet, is_settable, setup_sql, with_value};
 use super::server_state::{Deliver, OutOfSync, ServerState, Unnamed};
@@ -57,6 +58,12 @@ fn share(one: &mut Arc<ParamSet>, other: &mut Arc<ParamSet>) {
     }
 }
 
+/// Sends the `BEGIN` that the client has been told was done; its reply is swallowed.
+pub fn begin(server: &mut ServerState, sql: &[u8], to_server: &mut BytesMut) {
+    server.sent_closing(Expect::Begin);
+    frontend::put_query_bytes(to_server, sql);
+}
+
 /// Sends the empty query whose reply shows whether an uncertain `Sync` was answered. A server that
 /// may be ignoring everything gets a `Sync` before it: one `ReadyForQuery` is ours then. The client is
 /// held to its own `Sync` all the same.
@@ -86,17 +93,18 @@ pub fn from_server(
     outcome
 }
 
-struct Pump<'a> {
-    client: &'a mut ClientState,
+pub(super) struct Pump<'a> {
+    pub(super) client: &'a mut ClientState,
     server: &'a mut ServerState,
-    input: &'a mut BytesMut,
-    to_client: &'a mut BytesMut,
-    run: usize,
+    pub(super) input: &'a mut BytesMut,
+    pub(super) to_client: &'a mut BytesMut,
+    pub(super) run: usize,
 }
 
 impl Pump<'_> {
     fn work(&mut self) -> Result<(), OutOfSync> {
         while self.finish_body() {
+            self.begin_frame();
             self.answer_locals();
             self.pass_rows();
             let peeked = peek_header(self.rest(), MAX_FRAME);
@@ -108,7 +116,14 @@ impl Pump<'_> {
                 break;
             }
             self.server.body = match self.frame(header)? {
-                Some(Deliver::ToClient) => Body::Forward(header.total),
+                Some(Deliver::ToClient) if self.client.drops_replies() => {
+                    self.flush_run();
+                    Body::Drop(header.total)
+                }
+                Some(Deliver::ToClient) => {
+                    self.note_answer(header.tag);
+                    Body::Forward(header.total)
+                }
                 Some(Deliver::Nowhere) => Body::Drop(header.total),
                 None => Body::None, // taken already
             };
@@ -140,8 +155,11 @@ impl Pump<'_> {
         }
     }
 
-    fn flush_run(&mut self) {
+    pub(super) fn flush_run(&mut self) {
         if self.run == 0 {
+            return;
+        }
+        if self.client.routed.is_some() && self.hold_run() {
             return;
         }
         if self.run == self.input.len() && self.to_client.is_empty() {
@@ -157,14 +175,26 @@ impl Pump<'_> {
     fn answer_locals(&mut self) {
         while let Some(local) = self.server.owed_mut().pop_local() {
             self.flush_run();
+            if self.client.drops_replies() {
+                continue;
+            }
+            if self.client.holds_replies()
+                && let Some(routed) = self.client.routed.as_deref_mut()
+            {
+                put_local(routed.held(), &local);
+                continue;
+            }
             put_local(self.client.with_buffer(self.to_client), &local);
         }
     }
 
     /// Rows and copy data that are wholly there, by far the most frequent frames: one look each.
     fn pass_rows(&mut self) {
-        if !self.server.expects_rows() {
+        if !self.server.expects_rows() || self.client.drops_replies() {
             return;
+        }
+        if self.client.holds_replies() && matches!(self.rest().first(), Some(b'D' | b'd')) {
+            self.note_answer(b'D');
         }
         while let Some(&[b'D' | b'd', a, b, c, d]) = self.rest().first_chunk::<HEADER_LEN>() {
             let declared = u32::from_be_bytes([a, b, c, d]);
@@ -175,7 +205,7 @@ impl Pump<'_> {
         }
     }
 
-    fn body(&self, header: Header) -> &[u8] {
+    pub(super) fn body(&self, header: Header) -> &[u8] {
         self.rest()
             .get(HEADER_LEN..header.total)
             .unwrap_or_default()
@@ -191,7 +221,7 @@ impl Pump<'_> {
             b'C' => self.command_complete(header).map(Some),
             b'A' => Ok(Some(Deliver::ToClient)),
             b'N' => Ok(Some(match self.server.owed().front() {
-                Some(Expect::Setup) => Deliver::Nowhere,
+                Some(Expect::Setup | Expect::Begin) => Deliver::Nowhere,
                 Some(_) | None => Deliver::ToClient,
             })),
             tag => self.server.received(tag).map(Some),
@@ -209,7 +239,11 @@ impl Pump<'_> {
         if setup {
             self.adopt_parameters();
         }
-        if deliver == Deliver::ToClient {
+        if deliver == Deliver::ToClient && !self.client.drops_replies() {
+            self.note_answer(b'Z');
+            if let Some(routed) = self.client.routed.as_deref_mut() {
+                routed.segment_ended();
+            }
             self.client.tally.queries += 1;
             self.client.tally.transactions += u64::from(status == TransactionStatus::Idle);
         }
@@ -292,7 +326,10 @@ impl Pump<'_> {
     }
 
     fn error(&mut self, header: Header) -> Result<Option<Deliver>, OutOfSync> {
-        let renamed = self.renamed_error(header);
+        let refused = self.refuses_trial(header);
+        let renamed = self
+            .renamed_error(header)
+            .filter(|_| refused == Refused::No);
         let dropped = self.server.failed()?;
         let unnamed = |entry: &Expect| matches!(entry, Expect::Parse(ParseFor::Raw));
         if dropped.iter().any(unnamed) && !self.server.owed().has_raw_parse() {
@@ -300,6 +337,7 @@ impl Pump<'_> {
         }
         self.client.undo(dropped);
         if let Some(renamed) = renamed {
+            self.note_answer(b'E');
             self.flush_run();
             let out = self.client.with_buffer(self.to_client);
             out.extend_from_slice(&renamed);
@@ -333,6 +371,7 @@ impl Pump<'_> {
             | Expect::ProbeSync
             | Expect::Probe
             | Expect::Setup
+            | Expect::Begin
             | Expect::CopyEnd
             | Expect::Local(_) => return None,
         };

@@ -96,6 +96,9 @@ pub enum Expect {
     Probe,
     /// Our parameter settings: everything up to `ReadyForQuery` is swallowed.
     Setup,
+    /// The client's `BEGIN`, which we have answered already: everything up to `ReadyForQuery` is
+    /// swallowed.
+    Begin,
     /// `CopyDone` or `CopyFail`: no reply, but it ends a copy that may be about to begin.
     CopyEnd,
     /// Nothing: we answer.
@@ -112,7 +115,8 @@ impl Expect {
             | Self::MaybeSync
             | Self::ProbeSync
             | Self::Probe
-            | Self::Setup => true,
+            | Self::Setup
+            | Self::Begin => true,
             Self::Parse(_)
             | Self::Bind(_)
             | Self::Describe(_)
@@ -141,6 +145,7 @@ impl Expect {
             | Self::ProbeSync
             | Self::Probe
             | Self::Setup
+            | Self::Begin
             | Self::CopyEnd
             | Self::Local(Local::CloseComplete(None)) => false,
         }
@@ -160,6 +165,7 @@ impl Expect {
             Self::MaybeSync => "sync inside a copy",
             Self::ProbeSync | Self::Probe => "probe",
             Self::Setup => "parameter setup",
+            Self::Begin => "begin",
             Self::CopyEnd => "end of copy",
             Self::Local(_) => "local reply",
         }
@@ -304,6 +310,7 @@ impl Owed {
                 | Expect::ProbeSync
                 | Expect::Probe
                 | Expect::Setup
+                | Expect::Begin
                 | Expect::Local(_) => return (ignored, CopyTail::Strange),
             }
             self.remove(1);
@@ -440,6 +447,7 @@ impl Replay {
             | Expect::ProbeSync
             | Expect::Probe
             | Expect::Setup
+            | Expect::Begin
             | Expect::CopyEnd => {}
         }
     }

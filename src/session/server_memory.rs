@@ -83,6 +83,7 @@ impl ServerState {
                 | Expect::ProbeSync
                 | Expect::Probe
                 | Expect::Setup
+                | Expect::Begin
                 | Expect::CopyEnd
                 | Expect::Local(_) => {}
             }

@@ -45,6 +45,9 @@ pub enum OutOfSync {
     /// The server refused our parameter settings.
     #[error("invalid server parameter")]
     SetupRefused,
+    /// The server refused a `BEGIN` that the client has been told was done.
+    #[error("server refused to begin a transaction")]
+    BeginRefused,
 }
 
 /// Why a connection can never go back to the pool, although the client may go on using it.
@@ -193,6 +196,14 @@ impl ServerState {
         self.is_quiet() && self.status == TransactionStatus::Idle
     }
 
+    /// Outside of a transaction as far as the replies so far say, and nothing is open that more
+    /// messages must end. What is under way may begin one.
+    pub fn is_outside_transaction(&self) -> bool {
+        self.status == TransactionStatus::Idle
+            && self.batch == Batch::Closed
+            && self.copy == CopyIn::None
+    }
+
     /// Whether the server ignores everything up to the next `Sync`, as far as we know already.
     pub fn is_skipping(&self) -> bool {
         self.skipping
@@ -215,7 +226,8 @@ impl ServerState {
 
     /// Whether the client's next message must wait for replies to what was sent before.
     pub fn holds_client(&self) -> bool {
-        matches!(self.owed.back(), Some(Expect::Setup | Expect::Probe))
+        self.is_in_setup()
+            || matches!(self.owed.back(), Some(Expect::Setup | Expect::Probe))
             || self.owed.has_maybe_syncs()
             || self.may_lose_count()
             || (self.owed.len() >= MAX_OWED && !self.is_copy_in())
@@ -347,9 +359,9 @@ impl ServerState {
                 self.doubt = Some(Doubt::CopyBoth);
                 Ok(Deliver::ToClient)
             }
-            (b'T' | b'D' | b'C' | b'I', Expect::Setup) | (b'I', Expect::Probe) => {
-                Ok(Deliver::Nowhere)
-            }
+            (b'T' | b'D' | b'C' | b'I', Expect::Setup)
+            | (b'C', Expect::Begin)
+            | (b'I', Expect::Probe) => Ok(Deliver::Nowhere),
             (_, other) => Err(OutOfSync::Unexpected {
                 tag,
                 expected: other.name(),
@@ -412,7 +424,7 @@ impl ServerState {
                 self.answered()
             }
             Some(Expect::Function) if self.has_answer => self.answered(),
-            Some(Expect::Setup | Expect::Probe) => {
+            Some(Expect::Setup | Expect::Begin | Expect::Probe) => {
                 self.unnamed = Unnamed::Unknown; // that query was ours, and the client's may be gone
                 self.owed.pop();
                 Deliver::Nowhere
@@ -461,6 +473,7 @@ impl ServerState {
                 Vec::new()
             }
             Some(Expect::Setup) => return Err(OutOfSync::SetupRefused),
+            Some(Expect::Begin) => return Err(OutOfSync::BeginRefused),
             Some(Expect::Query | Expect::Function | Expect::Sync) => {
                 self.has_answer = true;
                 self.owed.insert_maybe_syncs(1, syncs);

@@ -260,7 +260,7 @@ impl World {
                 assert!(!was_linked);
                 return self.lend(number);
             }
-            Ok(FromClient::Drained | FromClient::Wait) => {}
+            Ok(FromClient::Drained | FromClient::Wait | FromClient::Gate) => {}
         }
         client.input.len() != before || sent
     }

@@ -12,6 +12,8 @@ use super::params::ParamSet;
 use super::prepared::Registry;
 use super::server_state::{OutOfSync, ServerState};
 
+mod routed;
+
 fn frame(tag: u8, body: &[u8]) -> Vec<u8> {
     let mut out = vec![tag];
     out.extend_from_slice(&u32::try_from(body.len() + 4).unwrap().to_be_bytes());

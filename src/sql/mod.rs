@@ -22,4 +22,5 @@ pub mod wish;
 
 pub use catalog::{Catalog, CatalogError, Knowledge};
 pub use classify::classify;
+pub use fingerprint::{Fingerprint, fingerprint, normalize};
 pub use verdict::{Class, Effect, Effects, Reason, Verdict};

@@ -14,4 +14,5 @@ mod differential;
 mod hostile;
 mod pgbench;
 mod pooling;
+mod routing;
 mod support;

@@ -1,7 +1,8 @@
 //! PAUSE, RESUME, KILL and their kin, from the console or a signal.
 //!
 //! Which database may be named follows `PgBouncer`: PAUSE, DISABLE, KILL, RECONNECT and `WAIT_CLOSE`
-//! make a database known that only the `*` entry covers; RESUME and ENABLE do not.
+//! make a database known that only the `*` entry covers; RESUME and ENABLE do not. What is done to a
+//! database with replicas is done to the entries of its hosts as well.
 
 use std::sync::Arc;
 
@@ -22,8 +23,17 @@ impl Host {
     /// [`ConsoleError::Canceled`] when somebody resumes meanwhile.
     pub async fn pause(&self, scope: &Scope) -> Done {
         self.refuse_while_paused()?;
-        let scope = self.scope(scope, Verb::Pause)?;
-        self.pause_at_once(scope)?;
+        let scopes = self.scopes(scope, Verb::Pause)?;
+        for scope in &scopes {
+            self.pause_at_once(*scope)?;
+        }
+        for scope in scopes {
+            self.wait_drained(scope).await?;
+        }
+        Ok(())
+    }
+
+    async fn wait_drained(&self, scope: PoolScope) -> Done {
         let mut resumed = self.inner.resumed.subscribe();
         let drained = self.pooler().pools.drained(scope);
         let mut drained = std::pin::pin!(drained);
@@ -66,16 +76,27 @@ impl Host {
 
     /// `RESUME [db]`.
     pub fn resume(&self, scope: &Scope) -> Done {
-        let scope = match scope {
+        match scope {
             Scope::All if self.way_out().stage() > Stage::Serving => {
-                return Err(ConsoleError::ShuttingDown);
+                Err(ConsoleError::ShuttingDown)
             }
-            Scope::All => PoolScope::All,
-            Scope::Database(name) => match self.known(name) {
-                Some(id) => PoolScope::Database(id),
-                None => return Err(self.not_to_be_resumed(name)),
-            },
-        };
+            Scope::All => self.resume_scope(PoolScope::All),
+            Scope::Database(name) => {
+                let own = match self.known(name) {
+                    Some(id) => self.resume_scope(PoolScope::Database(id)),
+                    None => Err(self.not_to_be_resumed(name)),
+                };
+                let hosts = self.known_hosts(name).into_iter();
+                let hosts = hosts.map(|id| self.resume_scope(PoolScope::Database(id)));
+                // Enough that something was paused: a host can be paused alone.
+                hosts.fold(own, |outcome, host| {
+                    outcome.or_else(|error| host.map_err(|_| error))
+                })
+            }
+        }
+    }
+
+    fn resume_scope(&self, scope: PoolScope) -> Done {
         let now = clocks().0;
         let outcome =
             self.pooler()
@@ -117,9 +138,9 @@ impl Host {
     /// takes the databases that are in use.
     pub fn kill(&self, scope: &Scope) -> Done {
         self.refuse_while_paused()?;
-        let doomed = match self.scope(scope, Verb::Kill)? {
-            PoolScope::Database(id) => vec![id],
-            PoolScope::All => {
+        let doomed = match scope {
+            Scope::Database(name) => self.registered(name, Verb::Kill)?,
+            Scope::All => {
                 let known = self.pooler().pools.with(|pools, _| pools.databases());
                 let used = known.into_iter().filter(|database| database.pools > 0);
                 used.map(|database| database.id).collect()
@@ -157,9 +178,11 @@ impl Host {
 
     /// `DISABLE db`.
     pub fn disable(&self, database: &str) -> Done {
-        let id = self.registered(database, Verb::Disable)?;
-        let outcome = self.pooler().pools.with(|pools, _| pools.disable(id));
-        outcome.map_err(|error| refusal(&error))
+        for id in self.registered(database, Verb::Disable)? {
+            let outcome = self.pooler().pools.with(|pools, _| pools.disable(id));
+            outcome.map_err(|error| refusal(&error))?;
+        }
+        Ok(())
     }
 
     /// `ENABLE db`.
@@ -167,11 +190,13 @@ impl Host {
         if is_console(database) {
             return Err(admin(Verb::Enable, database));
         }
-        match self.known(database) {
-            Some(id) => {
-                let outcome = self.pooler().pools.with(|pools, _| pools.enable(id));
-                outcome.map_err(|error| refusal(&error))
-            }
+        let own = self.known(database);
+        for id in own.into_iter().chain(self.known_hosts(database)) {
+            let outcome = self.pooler().pools.with(|pools, _| pools.enable(id));
+            outcome.map_err(|error| refusal(&error))?;
+        }
+        match own {
+            Some(_) => Ok(()),
             // Named, and nobody has ever disabled it.
             None if self.pooler().config().databases.contains_key(database) => Ok(()),
             None => Err(ConsoleError::NoSuchDatabase(database.to_owned())),
@@ -180,8 +205,9 @@ impl Host {
 
     /// `RECONNECT [db]`: connections made before are not used again.
     pub fn reconnect(&self, scope: &Scope) -> Done {
-        let scope = self.scope(scope, Verb::Reconnect)?;
-        self.renew(scope);
+        for scope in self.scopes(scope, Verb::Reconnect)? {
+            self.renew(scope);
+        }
         Ok(())
     }
 
@@ -211,8 +237,9 @@ impl Host {
 
     /// `WAIT_CLOSE [db]`: ends when no connection is left from before RECONNECT.
     pub async fn wait_close(&self, scope: &Scope) -> Done {
-        let scope = self.scope(scope, Verb::WaitClose)?;
-        self.pooler().pools.renewed(scope).await;
+        for scope in self.scopes(scope, Verb::WaitClose)? {
+            self.pooler().pools.renewed(scope).await;
+        }
         Ok(())
     }
 
@@ -254,10 +281,13 @@ impl Host {
         }
     }
 
-    fn scope(&self, scope: &Scope, verb: Verb) -> Result<PoolScope, ConsoleError> {
+    fn scopes(&self, scope: &Scope, verb: Verb) -> Result<Vec<PoolScope>, ConsoleError> {
         match scope {
-            Scope::All => Ok(PoolScope::All),
-            Scope::Database(name) => self.registered(name, verb).map(PoolScope::Database),
+            Scope::All => Ok(vec![PoolScope::All]),
+            Scope::Database(name) => {
+                let ids = self.registered(name, verb)?.into_iter();
+                Ok(ids.map(PoolScope::Database).collect())
+            }
         }
     }
 
@@ -268,19 +298,31 @@ impl Host {
             .with(|pools, _| pools.find_database(name))
     }
 
+    /// The entries of a database's hosts that the pools know.
+    fn known_hosts(&self, name: &str) -> Vec<DatabaseId> {
+        let family = self.pooler().config().family(name);
+        let hosts = family.iter().skip(1);
+        hosts.filter_map(|host| self.known(host)).collect()
+    }
+
     fn name(&self, id: DatabaseId) -> String {
         let known = self.pooler().pools.with(|pools, _| pools.databases());
         let found = known.into_iter().find(|database| database.id == id);
         found.map_or_else(String::new, |database| database.name.to_string())
     }
 
-    /// A database of the configuration, made known to the pools where it is not yet.
-    fn registered(&self, name: &str, verb: Verb) -> Result<DatabaseId, ConsoleError> {
+    /// A database of the configuration with the entries of its hosts, made known to the pools where
+    /// they are not yet.
+    fn registered(&self, name: &str, verb: Verb) -> Result<Vec<DatabaseId>, ConsoleError> {
         if is_console(name) {
             return Err(admin(verb, name));
         }
-        let found = self.pooler().database(&Arc::from(name), clocks().0);
-        found.ok_or_else(|| ConsoleError::NoSuchDatabase(name.to_owned()))
+        let family = self.pooler().config().family(name);
+        let ids = family.iter().map(|entry| {
+            let found = self.pooler().database(&Arc::from(&**entry), clocks().0);
+            found.ok_or_else(|| ConsoleError::NoSuchDatabase(name.to_owned()))
+        });
+        ids.collect()
     }
 }
 

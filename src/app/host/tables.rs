@@ -144,7 +144,15 @@ pub fn databases(pooler: &Pooler) -> Vec<DatabaseRow> {
         .filter_map(|name| database_row(pooler, &config, (name, used.get(name).copied())));
     let console = console_database(&config, Crowd::count(pooler).console);
     let mut rows: Vec<_> = rows.chain([console]).collect();
-    rows.sort_by(|one, other| one.name.cmp(&other.name));
+    // The entries of a cluster's hosts stand behind their parent.
+    rows.sort_by_cached_key(|row| {
+        let spec = config.databases.get(&row.name);
+        let parent = spec.and_then(|spec| spec.derived_from.clone());
+        (
+            parent.clone().unwrap_or_else(|| row.name.clone()),
+            parent.map(|_| row.name.clone()),
+        )
+    });
     rows
 }
 

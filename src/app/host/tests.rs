@@ -168,6 +168,69 @@ async fn pause_and_resume_have_pgbouncers_errors() {
     assert!(!fixture.database("a").unwrap().is_paused);
 }
 
+const CLUSTER: &str = "[databases]\napp = host=/p replicas=/r,/s\napp2 = host=/x\n\
+    [pgbouncer]\npool_mode=transaction\n";
+
+#[tokio::test]
+async fn what_is_done_to_a_cluster_is_done_to_its_hosts() {
+    let fixture = Fixture::new(CLUSTER);
+    let host = &fixture.host;
+    let marks = |mark: fn(&DatabaseRow) -> bool| {
+        let rows = ConsoleHost::databases(host).into_iter();
+        let rows = rows.map(|row| (mark(&row), row.name));
+        let marked = rows.filter_map(|(marked, name)| marked.then_some(name));
+        marked.collect::<Vec<_>>().join(" ")
+    };
+    let all = "app app@/p:5432 app@/r:5432 app@/s:5432";
+    assert_eq!(marks(|_| true), format!("{all} app2 pgbouncer"));
+    let paused = |row: &DatabaseRow| row.is_paused;
+    assert_eq!(host.pause(&database("app")).await, Ok(()));
+    assert_eq!(marks(paused), all);
+    assert_eq!(host.resume(&database("app")), Ok(()));
+    assert_eq!(marks(paused), "");
+    assert_eq!(host.disable("app"), Ok(()));
+    assert_eq!(marks(|row| row.is_disabled), all);
+    assert_eq!(host.enable("app"), Ok(()));
+    assert_eq!(marks(|row| row.is_disabled), "");
+
+    // One host alone, which a RESUME of the whole takes along.
+    assert_eq!(host.pause(&database("app@/r:5432")).await, Ok(()));
+    assert_eq!(marks(paused), "app@/r:5432");
+    assert_eq!(host.resume(&database("app")), Ok(()));
+    assert_eq!(marks(paused), "");
+    let not_paused = Err(ConsoleError::DatabaseNotPaused("app".into()));
+    assert_eq!(host.resume(&database("app")), not_paused);
+
+    let gone = [
+        fixture.client("app", "u"),
+        fixture.client("app@/s:5432", "u"),
+    ];
+    assert_eq!(host.reconnect(&database("app")), Ok(()));
+    assert_eq!(host.wait_close(&database("app")).await, Ok(()));
+    assert_eq!(host.kill(&database("app")), Ok(()));
+    assert_eq!(marks(paused), all);
+    for client in gone {
+        assert_eq!(client.control.pending(), Some(Leave::DatabaseRemoved));
+    }
+}
+
+#[tokio::test]
+async fn a_reload_drops_hosts_that_left_and_keeps_the_rest_of_the_cluster() {
+    let fixture = Fixture::new(CLUSTER);
+    fixture.pool("app", "u");
+    fixture.pool("app@/r:5432", "u");
+    let (stays, gone) = (
+        fixture.client("app", "u"),
+        fixture.client("app@/r:5432", "u"),
+    );
+    fixture.rewrite(&CLUSTER.replace("replicas=/r,/s", "replicas=/s,/t"));
+    assert_eq!(fixture.host.reload().await, Ok(()));
+    assert_eq!(stays.control.pending(), None);
+    assert_eq!(gone.control.pending(), Some(Leave::DatabaseRemoved));
+    assert!(fixture.database("app@/r:5432").is_none());
+    assert!(fixture.database("app@/t:5432").is_some());
+}
+
 #[tokio::test]
 async fn databases_of_the_star_entry_are_made_known_by_some_commands_only() {
     let fixture = Fixture::new("[databases]\n* = host=127.0.0.1\n");

@@ -38,6 +38,9 @@ fn a_full_database_entry_is_typed() {
             Host::Tcp("::1".into()),
         ],
         port: 16,
+        replicas: vec![],
+        role: Role::Auto,
+        derived_from: None,
         user: some("u"),
         password: Some(Secret::new("p'w")),
         auth_user: some("au"),
@@ -191,6 +194,8 @@ fn no_piece_of_a_password_is_ever_shown() {
         "PASSWORD=x s3cret=y",
         "passphrase_s3cret=1",
         "user=u password='s3cret",
+        "replicas=r1,r2password=s3cret",
+        "password=x' replicas=s3cret:z",
     ] {
         let (_, found) = read_database(text);
         assert!(!found.concat().contains("s3cret"), "{text}: {found:?}");
@@ -302,4 +307,68 @@ proptest! {
         user("x", &text, &line(), &mut found);
         peer("1", &text, &line(), &mut found);
     }
+}
+
+#[test]
+fn replicas_are_typed_with_the_port_of_the_line_wherever_it_stands() {
+    let (spec, found) = read_database("replicas=r1,r2:7?weight=5 host=p port=6000 role=Replica");
+    let spec = spec.unwrap();
+    let hosts = spec.replicas.iter().map(ToString::to_string);
+    let hosts: Vec<String> = hosts.collect();
+    assert_eq!(hosts, ["r1:6000", "r2:7?weight=5"]);
+    assert_eq!((spec.role, found), (Role::Replica, vec![]));
+}
+
+#[test]
+fn wrong_replicas_are_reported_with_the_host_that_is_wrong() {
+    let replicas = "expected a host besides the line's own";
+    for (text, expected) in [
+        (
+            "replicas=r1,r2:x",
+            "replicas: host 2 (\"r2:x\"): expected a port from 1 to 65535 behind the colon",
+        ),
+        (
+            "replicas=::1",
+            "replicas: host 1 (\"::1\"): an IPv6 address stands in brackets here: [::1]:5432",
+        ),
+        (
+            "replicas=r?weigth=2",
+            "replicas: host 1 (\"r?weigth=2\"): expected weight=N, zone=NAME or pool_size=N \
+             behind the question mark, with & between",
+        ),
+        (
+            "replicas=r,s,r:5432",
+            "replicas: host 3 (\"r:5432\") is there twice, remove one of the two",
+        ),
+        ("replicas=,", "replicas: expected a host, got \",\""),
+        (
+            "role=master",
+            "role: expected auto, primary, replica, got \"master\"",
+        ),
+        (
+            "role=replica",
+            "role=replica needs replicas= with at least one host",
+        ),
+    ] {
+        let expected = format!("t.ini:7: database \"x\": {expected}");
+        assert_eq!(database_errors(text), [expected], "{text}");
+    }
+    let own = database_errors("host=p replicas=p");
+    assert!(own[1].ends_with(replicas), "{own:?}");
+    let mut found = Vec::new();
+    assert_eq!(database("*", "replicas=r", &line(), &mut found), None);
+    assert!(
+        found[0].text.contains("needs a name of its own"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_replica_that_is_the_host_itself_is_left_out_with_a_warning() {
+    let (spec, found) = read_database("host=p,q replicas=q,r,p:1 port=5");
+    let spec = spec.unwrap();
+    let hosts: Vec<String> = spec.replicas.iter().map(ToString::to_string).collect();
+    assert_eq!(hosts, ["r:5", "p:1"]);
+    let text = "replicas: host 1 (\"q\") is the line's own host and is left out";
+    assert_eq!(found, [format!("t.ini:7: database \"x\": {text}")]);
 }

@@ -96,6 +96,20 @@ fn zero_switches_a_timeout_off_and_is_a_time_elsewhere() {
 }
 
 #[test]
+fn an_interval_may_be_short_but_not_nothing() {
+    let read = |raw| Duration::read(raw, &Kind::Interval { least_ms: 10 });
+    assert_eq!(read("0.01"), Ok(Duration::from_millis(10)));
+    assert_eq!(read("2"), Ok(Duration::from_secs(2)));
+    for raw in ["0", "0.009", "-1", "x"] {
+        let error = read(raw).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "expected a number of seconds, 0.01 or more"
+        );
+    }
+}
+
+#[test]
 fn numbers_outside_their_range_are_errors_and_do_not_wrap() {
     let out = Err(ValueError::OutOfRange { min: 0, max: 1000 });
     assert_eq!(usize::read("1000", &COUNT), Ok(1000));

@@ -9,8 +9,8 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-/// Poolers first: their process ids lie in `weir-*/pid`, and count only while the process of that
-/// id still has our directory in its command line.
+/// Poolers first, then the primary and its replicas. Process ids of poolers lie in `weir-*/pid`, and
+/// count only while the process of that id still has our directory in its command line.
 const SCRIPT: &str = r#"
 trap '' INT TERM HUP
 read -r line
@@ -20,11 +20,14 @@ for file in "$dir"/weir-*/pid; do
     pid=$(cat "$file")
     tr '\0' ' ' < "/proc/$pid/cmdline" | grep -qF "$dir/" && kill -KILL "$pid"
 done
-pid=$(head -n 1 "$dir/primary/postmaster.pid") && kill -QUIT "$pid"
-tries=0
-while [ -e "$dir/primary/postmaster.pid" ] && [ "$tries" -lt 100 ]; do
-    tries=$((tries + 1))
-    sleep 0.1
+for file in "$dir"/*/postmaster.pid; do
+    [ -f "$file" ] || continue
+    pid=$(head -n 1 "$file") && kill -QUIT "$pid"
+    tries=0
+    while [ -e "$file" ] && [ "$tries" -lt 100 ]; do
+        tries=$((tries + 1))
+        sleep 0.1
+    done
 done
 rm -rf "$dir"
 "#;

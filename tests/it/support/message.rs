@@ -148,6 +148,12 @@ pub fn execute(portal: &str, rows: u32) -> Vec<u8> {
     message(b'E', &body)
 }
 
+/// One statement in the extended protocol, from `Parse` to `Sync`.
+pub fn extended(sql: &str) -> Vec<u8> {
+    let steps = [parse("", sql, &[]), bind("", "", &[]), describe('P', "")];
+    [steps.concat(), execute("", 0), sync()].concat()
+}
+
 /// `Sync`
 pub fn sync() -> Vec<u8> {
     message(b'S', &[])

@@ -1,7 +1,7 @@
 //! What the tests stand on: a shared server, pgweir processes, and a client that counts bytes.
 
 pub mod fixture;
-mod guard;
+pub mod guard;
 pub mod message;
 pub mod sampler;
 pub mod wait;

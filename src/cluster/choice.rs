@@ -1,0 +1,208 @@
+//! Sans-IO. Which replica a new read goes to.
+//!
+//! ```text
+//!  the session's last host, while it may be read there
+//!     else of the hosts that may be read: those near, else all
+//!          a host that came back takes part with a chance that grows over `slow_start`
+//!          two by chance (weights count), of these the one with less to wait for
+//! ```
+
+use std::time::Instant;
+
+use super::position::{MayRead, Position, Scope};
+use super::view::{ClusterView, Distance, HostId, HostView};
+
+/// Another host is so much better that a move is worth the wait for a position: its cost is less
+/// than one part in this many.
+const MOVE_FACTOR: u64 = 4;
+
+/// Where a read goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// To this replica.
+    Replica(HostId),
+    /// To this replica, where the session reads already. Another one has much less to do, but
+    /// whether it shows enough is not known: a session that can wait a moment asks for positions
+    /// and chooses again.
+    Stay {
+        /// Where it is.
+        host: HostId,
+        /// Where it would be better.
+        better: HostId,
+    },
+    /// To none now. Positions that are asked for now may show that one can be read.
+    Unknown,
+    /// To none now: those that there are have not replayed enough.
+    Behind,
+    /// To none: no replica answers reads.
+    NoReplica,
+}
+
+/// Numbers drawn by chance for one choice.
+#[derive(Debug, Clone, Copy)]
+pub struct Chance(u64);
+
+impl Chance {
+    /// From 64 random bits.
+    pub fn new(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// Below `end`, which is not 0; nearly uniform for small ends.
+    fn below(&mut self, end: u64) -> u64 {
+        // SplitMix64: each draw is a new, well mixed number of the first one.
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (mixed ^ (mixed >> 31)) % end.max(1)
+    }
+}
+
+/// Chooses a replica for a read of this session.
+pub fn choose(
+    view: &ClusterView,
+    position: &mut Position,
+    scope: Scope<'_>,
+    now: Instant,
+    mut chance: Chance,
+) -> Choice {
+    let last = position.last_host().and_then(|last| view.host(last));
+    let last = last.filter(|last| last.is_ready());
+    if let Some(last) = last
+        && position.may_read(view, last.id, scope) == MayRead::Yes
+    {
+        return stay_or_move(view, position, scope, last, (now, &mut chance));
+    }
+    let mut any = Choice::NoReplica;
+    let mut field = Field::default();
+    for host in view.hosts.iter().filter(|host| host.is_ready()) {
+        match position.may_read(view, host.id, scope) {
+            MayRead::Yes => field.add(host.id),
+            MayRead::Unknown => any = Choice::Unknown,
+            MayRead::Behind if any == Choice::NoReplica => any = Choice::Behind,
+            MayRead::Behind | MayRead::NotServing => {}
+        }
+    }
+    match lighter_of_two(view, field, now, &mut chance) {
+        Some(host) => Choice::Replica(host.id),
+        None => any,
+    }
+}
+
+/// Hosts to choose from, a bit for each; those beyond the 64th never are.
+#[derive(Debug, Clone, Copy, Default)]
+struct Field(u64);
+
+impl Field {
+    fn bit(id: HostId) -> u64 {
+        1_u64.checked_shl(u32::from(id.0)).unwrap_or(0)
+    }
+
+    fn add(&mut self, id: HostId) {
+        self.0 |= Self::bit(id);
+    }
+
+    fn hosts(self, view: &ClusterView) -> impl Iterator<Item = &HostView> {
+        let hosts = view.hosts.iter();
+        hosts.filter(move |host| self.0 & Self::bit(host.id) != 0)
+    }
+
+    /// Those that pass, or all where none does.
+    fn prefer(self, view: &ClusterView, mut test: impl FnMut(&HostView) -> bool) -> Self {
+        let mut chosen = Self::default();
+        for host in self.hosts(view).filter(|host| test(host)) {
+            chosen.add(host.id);
+        }
+        if chosen.0 == 0 { self } else { chosen }
+    }
+
+    /// Takes one out, each with a chance of its weight.
+    fn draw<'a>(&mut self, view: &'a ClusterView, chance: &mut Chance) -> Option<&'a HostView> {
+        let weight = |host: &HostView| u64::from(host.weight.max(1));
+        let mut left = chance.below(self.hosts(view).map(weight).sum());
+        let drawn = self.hosts(view).find(|host| {
+            let found = left < weight(host);
+            left = left.saturating_sub(weight(host));
+            found
+        })?;
+        self.0 &= !Self::bit(drawn.id);
+        Some(drawn)
+    }
+}
+
+/// A session stays, because other hosts are behind what it has just seen more often than not; but
+/// it must be able to go where the load is much lower, such as to a host that came back.
+fn stay_or_move(
+    view: &ClusterView,
+    position: &mut Position,
+    scope: Scope<'_>,
+    last: &HostView,
+    (now, chance): (Instant, &mut Chance),
+) -> Choice {
+    let stay = Choice::Replica(last.id);
+    // The usual case looks at one other host, and allocates nothing.
+    let others = view.hosts.iter().filter(|host| host.is_ready());
+    let others = others.filter(|host| host.id != last.id && host.distance <= last.distance);
+    let count = u64::try_from(others.clone().count()).unwrap_or(u64::MAX);
+    if count == 0 {
+        return stay;
+    }
+    let place = usize::try_from(chance.below(count)).unwrap_or(0);
+    let Some(other) = others.clone().nth(place) else {
+        return stay;
+    };
+    let nearer = other.distance < last.distance;
+    let lighter = cost(other).saturating_mul(MOVE_FACTOR) < cost(last);
+    if !(nearer || lighter) || !takes_part(view, other, now, chance) {
+        return stay;
+    }
+    match position.may_read(view, other.id, scope) {
+        MayRead::Yes => Choice::Replica(other.id),
+        MayRead::Unknown => Choice::Stay {
+            host: last.id,
+            better: other.id,
+        },
+        MayRead::Behind | MayRead::NotServing => stay,
+    }
+}
+
+/// Two by chance, and of these the lighter one.
+fn lighter_of_two<'a>(
+    view: &'a ClusterView,
+    field: Field,
+    now: Instant,
+    chance: &mut Chance,
+) -> Option<&'a HostView> {
+    let near = field.prefer(view, |host| host.distance == Distance::Near);
+    // Where every host has just come back, they share as usual.
+    let mut field = near.prefer(view, |host| takes_part(view, host, now, chance));
+    let first = field.draw(view, chance)?;
+    let second = field.draw(view, chance);
+    Some(
+        second
+            .filter(|second| cost(second) < cost(first))
+            .unwrap_or(first),
+    )
+}
+
+/// How long a request would take there, more or less: per mille of a microsecond and weight.
+fn cost(host: &HostView) -> u64 {
+    let latency = u64::from(host.gauge.latency_us().max(1));
+    let queue = u64::from(host.gauge.in_flight()) + 1;
+    latency.saturating_mul(queue).saturating_mul(1000) / u64::from(host.weight.max(1))
+}
+
+/// Whether a host is among those to choose from this time (slow start).
+fn takes_part(view: &ClusterView, host: &HostView, now: Instant, chance: &mut Chance) -> bool {
+    let Some(since) = host.back_since else {
+        return true;
+    };
+    let age = now.saturating_duration_since(since).as_micros();
+    let whole = view.slow_start.as_micros();
+    if age >= whole {
+        return true;
+    }
+    let drawn = chance.below(u64::try_from(whole).unwrap_or(u64::MAX));
+    u128::from(drawn) < age
+}

@@ -1,0 +1,243 @@
+//! What may go to a server, and reads on trial: for every split of the replies.
+
+use bytes::BytesMut;
+
+use super::{Table, bind, done, error, execute, frame, parse, query, ready, sync};
+use crate::session::client_state::Tracking;
+use crate::session::from_client::FromClient;
+use crate::session::routed::{Place, Routed};
+
+fn table(step: usize) -> Table {
+    let mut table = Table::new(Tracking::On { limit: 10 }, step);
+    table.client.routed = Some(Box::default());
+    table
+}
+
+impl Table {
+    fn routed(&mut self) -> &mut Routed {
+        self.client.routed.as_deref_mut().expect("a routed client")
+    }
+
+    /// Puts `bytes` on trial and sends them.
+    fn try_read(&mut self, bytes: &[u8]) {
+        assert!(self.client.grant_on_trial(bytes));
+        assert_eq!(self.ask(bytes), Ok(FromClient::Drained));
+    }
+
+    /// What is in the input after taking back.
+    fn taken_back(&mut self, behind: &[u8]) -> BytesMut {
+        let mut input = BytesMut::from(behind);
+        self.client.take_back(&mut input);
+        input
+    }
+}
+
+fn refusal(code: &str) -> Vec<u8> {
+    frame(
+        b'E',
+        &[b"SERROR\0VERROR\0C", code.as_bytes(), b"\0Mno\0\0"].concat(),
+    )
+}
+
+fn row() -> Vec<u8> {
+    frame(b'D', b"\0\x01\0\0\0\x01x")
+}
+
+fn columns() -> Vec<u8> {
+    frame(
+        b'T',
+        b"\0\x01x\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0",
+    )
+}
+
+const STEPS: [usize; 6] = [1, 2, 3, 7, 20, 1000];
+
+#[test]
+fn nothing_goes_before_it_is_granted_and_no_more_than_was() {
+    let mut table = table(1000);
+    let (first, second) = (query("select 1"), query("select 2"));
+    assert_eq!(table.ask(&first), Ok(FromClient::Gate));
+    assert!(table.sent.is_empty());
+    table.routed().grant(first.len());
+    assert_eq!(table.ask(&second), Ok(FromClient::Gate));
+    assert_eq!(&table.sent[..], &first[..]);
+    table.routed().shut();
+    assert_eq!(table.ask(b""), Ok(FromClient::Wait));
+    assert_eq!(&table.client_input[..], &second[..]);
+    table.routed().begin(Place::Replica);
+    table.routed().await_more(second.len());
+    assert_eq!(table.ask(b""), Ok(FromClient::Drained));
+    assert_eq!(table.ask(b"X"), Ok(FromClient::Gate));
+    assert_eq!(&table.sent[..], &first[..]);
+}
+
+#[test]
+fn a_goodbye_needs_no_grant() {
+    let mut table = table(1000);
+    assert_eq!(table.ask(&frame(b'X', b"")), Ok(FromClient::Terminated));
+}
+
+#[test]
+fn replies_are_held_until_the_first_row_and_leave_as_they_came() {
+    for step in STEPS {
+        let mut table = table(step);
+        table.try_read(&query("select 1"));
+        assert_eq!(table.server(&columns()), b"", "step {step}");
+        assert!(table.routed().may_run_again());
+        let mut told = table.server(&row());
+        assert!(!table.routed().may_run_again());
+        told.extend(table.server(&[row(), done("SELECT 2"), ready(b'I')].concat()));
+        let all = [columns(), row(), row(), done("SELECT 2"), ready(b'I')].concat();
+        assert_eq!(told, all, "step {step}");
+        assert!(table.server.is_at_rest());
+        assert!(!table.routed().is_on_trial());
+    }
+}
+
+#[test]
+fn a_refused_read_stands_in_the_input_again_and_the_client_has_heard_nothing() {
+    for step in STEPS {
+        let mut table = table(step);
+        let read = [parse("s", "select f()"), bind("s"), execute(), sync()].concat();
+        table.try_read(&read);
+        let replies = [
+            frame(b'1', b""),
+            frame(b'2', b""),
+            refusal("25006"),
+            ready(b'I'),
+        ];
+        assert_eq!(table.server(&replies.concat()), b"", "step {step}");
+        let code = table.routed().refused().map(|code| code.to_string());
+        assert_eq!(code.as_deref(), Some("25006"));
+        assert!(table.server.is_at_rest());
+        let behind = query("select 2");
+        assert_eq!(table.taken_back(&behind), [read, behind].concat());
+        assert!(
+            table.client.statements.find(b"s").is_none(),
+            "its name is free"
+        );
+    }
+}
+
+#[test]
+fn an_error_of_the_read_itself_is_the_answer() {
+    for step in STEPS {
+        let mut table = table(step);
+        table.try_read(&query("select 1/0"));
+        let replies = [refusal("22012"), ready(b'I')].concat();
+        assert_eq!(table.server(&replies), replies, "step {step}");
+        assert!(!table.routed().is_on_trial());
+    }
+}
+
+#[test]
+fn the_word_of_a_primary_is_the_last_one_unless_it_is_going_down() {
+    for code in ["25006", "40001", "42P01"] {
+        let mut table = table(1000);
+        table.routed().begin(Place::Primary);
+        table.try_read(&query("select 1"));
+        let replies = [refusal(code), ready(b'I')].concat();
+        assert_eq!(table.server(&replies), replies);
+    }
+    let mut table = table(1000);
+    table.routed().begin(Place::Primary);
+    table.try_read(&query("select 1"));
+    assert_eq!(table.server(&refusal("57P01")), b"");
+    assert!(table.routed().may_run_again());
+}
+
+#[test]
+fn an_error_behind_a_row_is_the_answer_whatever_it_says() {
+    for step in STEPS {
+        let mut table = table(step);
+        table.try_read(&query("select 1"));
+        let replies = [columns(), row(), refusal("40001"), ready(b'I')].concat();
+        assert_eq!(table.server(&replies), replies, "step {step}");
+    }
+}
+
+#[test]
+fn of_several_reads_only_those_run_again_that_have_no_answer() {
+    for step in STEPS {
+        let mut table = table(step);
+        let (first, second) = (query("select 1"), query("select 2"));
+        let third = query("select 3");
+        for read in [&first, &second, &third] {
+            table.try_read(read);
+        }
+        let answer = [columns(), row(), done("SELECT 1"), ready(b'I')].concat();
+        let rest = [columns(), refusal("40001"), ready(b'I')].concat();
+        let other = [columns(), row(), done("SELECT 1"), ready(b'I')].concat();
+        let told = table.server(&[answer.clone(), rest, other].concat());
+        assert_eq!(told, answer, "step {step}");
+        assert_eq!(table.taken_back(b""), [second, third].concat());
+    }
+}
+
+#[test]
+fn what_had_not_gone_when_a_read_was_refused_is_not_there_twice() {
+    let mut table = table(1000);
+    let (first, second) = (query("select 1"), query("select 2"));
+    for read in [&first, &second] {
+        assert!(table.client.grant_on_trial(read));
+    }
+    assert_eq!(table.ask(&first), Ok(FromClient::Drained));
+    assert_eq!(table.server(&[refusal("25006"), ready(b'I')].concat()), b"");
+    assert_eq!(table.taken_back(&second), [first, second].concat());
+}
+
+#[test]
+fn our_own_replies_wait_with_the_others() {
+    let mut table = table(1000);
+    let prepare = [parse("s", "select 1"), sync()].concat();
+    table.routed().grant(prepare.len());
+    assert_eq!(table.ask(&prepare), Ok(FromClient::Drained));
+    table.server(&[frame(b'1', b""), ready(b'I')].concat());
+    table.routed().begin(Place::Replica);
+    // The server has the text: the second name is answered here.
+    let read = [parse("t", "select 1"), bind("t"), execute(), sync()].concat();
+    table.try_read(&read);
+    assert_eq!(table.told(), b"");
+    let refused = [refusal("40001"), ready(b'I')].concat();
+    assert_eq!(table.server(&refused), b"");
+    assert_eq!(table.taken_back(b""), read);
+}
+
+#[test]
+fn the_unnamed_statement_of_before_is_there_again() {
+    let mut table = table(1000);
+    let prepare = [parse("", "select 1"), sync()].concat();
+    table.routed().grant(prepare.len());
+    assert_eq!(table.ask(&prepare), Ok(FromClient::Drained));
+    table.server(&[frame(b'1', b""), ready(b'I')].concat());
+    let before = table.client.unnamed.clone();
+    assert!(before.is_some());
+    table.routed().begin(Place::Replica);
+    table.try_read(&[bind(""), execute(), sync()].concat());
+    assert_eq!(table.client.unnamed, None);
+    table.taken_back(b"");
+    assert_eq!(table.client.unnamed, before);
+}
+
+#[test]
+fn a_grant_behind_a_trial_ends_it() {
+    let mut table = table(1000);
+    table.try_read(&query("select 1"));
+    let held = columns();
+    assert_eq!(table.server(&held), b"");
+    let write = query("insert into t values (1)");
+    table.routed().grant(write.len());
+    assert_eq!(table.ask(&write), Ok(FromClient::Drained));
+    let rest = [refusal("25006"), ready(b'I')].concat();
+    assert_eq!(table.server(&rest), [held, rest].concat());
+}
+
+#[test]
+fn more_than_can_be_held_is_passed_on() {
+    let mut table = table(1000);
+    table.try_read(&query("select 1"));
+    let wide = frame(b'T', &vec![0; 20_000]);
+    assert_eq!(table.server(&wide), wide);
+    let failed = [error("late"), ready(b'I')].concat();
+    assert_eq!(table.server(&failed), failed);
+}

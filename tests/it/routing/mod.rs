@@ -1,0 +1,13 @@
+//! Reads on replicas: which statement goes where, and that nobody reads what is stale.
+//!
+//! The servers are real: a primary and two streaming replicas. Where a statement ran is read from
+//! the servers themselves: from their logs (`Stage::runs`), or by a function that says whose it is.
+
+mod failover;
+mod fences;
+mod pins;
+mod stage;
+mod traps;
+mod wishes;
+
+use stage::{Expect, Place, Protocol, Stage};

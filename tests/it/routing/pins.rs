@@ -1,0 +1,68 @@
+//! What lives in a server connection stays with its client, whoever else comes.
+
+use super::{Expect, Protocol, Stage};
+use crate::support::{Weir, Wire};
+
+/// Takes every idle connection to the primary, so that one which is not pinned is found missing.
+fn rivals(weir: &Weir) -> Vec<Wire> {
+    let rivals = (0..3).map(|_| {
+        let mut rival = weir.client("app", "app");
+        rival.run("begin; select 1 for update");
+        rival
+    });
+    rivals.collect()
+}
+
+fn kept(first: &str, second: &str) {
+    let stage = Stage::shared();
+    let weir = stage.setup().set("default_pool_size", 5).start();
+    for protocol in Protocol::ALL {
+        let mut client = weir.client("app", "app");
+        for step in first.split("; ") {
+            stage.play(&mut client, protocol, &[(step, Expect::Any)]);
+        }
+        let rivals = rivals(&weir);
+        stage.play(&mut client, protocol, &[(second, Expect::Primary)]);
+        drop(rivals);
+    }
+}
+
+#[test]
+#[ignore = "main has no router yet"]
+fn a_temporary_table_is_kept() {
+    kept(
+        "create temp table mine as select 1 as one",
+        "select * from mine",
+    );
+}
+
+#[test]
+#[ignore = "main has no router yet"]
+fn a_value_of_a_sequence_is_kept() {
+    kept("select nextval('numbers')", "select currval('numbers')");
+}
+
+#[test]
+#[ignore = "main has no router yet"]
+fn a_cursor_with_hold_is_kept() {
+    kept(
+        "begin; declare held cursor with hold for select 1; commit",
+        "fetch 1 from held",
+    );
+}
+
+#[test]
+#[ignore = "main has no router yet"]
+fn an_advisory_lock_is_held_by_its_client_until_it_leaves() {
+    let stage = Stage::shared();
+    let weir = stage.setup().set("default_pool_size", 5).start();
+    let mut client = weir.client("app", "app");
+    client.run("select pg_advisory_lock(77, 1)");
+    let mut rivals = rivals(&weir);
+    for rival in &mut rivals {
+        let got = rival.value("select pg_try_advisory_lock(77, 1)");
+        assert_eq!(got, "f", "the rival has the connection with the lock");
+    }
+    assert_eq!(client.value("select pg_advisory_unlock(77, 1)"), "t");
+    assert_eq!(rivals[0].value("select pg_try_advisory_lock(77, 1)"), "t");
+}

@@ -1,0 +1,42 @@
+create table items (id int primary key, name text);
+insert into items select n, 'item ' || n from generate_series(1, 50) n;
+create unlogged table scratch (id int);
+insert into scratch values (7);
+create table noted (id serial primary key, what text);
+create table target (id int primary key, name text);
+create sequence numbers;
+create type mood as enum ('sad', 'ok');
+create materialized view many as select count(*) as n from items;
+create unique index on many (n);
+create table clustered (id int primary key);
+cluster clustered using clustered_pkey;
+create function steady(n int) returns int language sql stable as 'select n';
+create function fixed(n int) returns int language sql immutable as 'select n';
+create function bump(what text) returns int language plpgsql volatile
+    as $$ begin insert into noted (what) values ($1); return 1; end $$;
+create function bump_for_all(what text) returns int language plpgsql volatile security definer
+    as $$ begin insert into noted (what) values ($1); return 1; end $$;
+create function harmless() returns int language plpgsql volatile as $$ begin return 1; end $$;
+create function liar() returns int language plpgsql stable as $$ begin return bump('liar'); end $$;
+create function liar_too() returns int language plpgsql stable
+    as $$ begin return bump('liar too'); end $$;
+create view bumping as select bump('view') as one;
+create view quiet as select * from items;
+create procedure proceed() language plpgsql as $$ begin insert into noted (what) values ('p'); end $$;
+create function my_port() returns int language plpgsql stable
+    as $$ begin return current_setting('port')::int; end $$;
+create role calm login;
+create role wild login;
+create schema calm;
+create schema wild;
+create function calm.weather() returns int language sql stable as 'select 1';
+create function wild.weather() returns int language plpgsql volatile
+    as $$ begin return public.bump('weather'); end $$;
+create table kept (id int primary key, v bigint not null, owner int not null default 0);
+insert into kept select n, 0 from generate_series(0, 199) n;
+create table committed (client int, n int, primary key (client, n));
+alter role calm set search_path = calm, public;
+alter role wild set search_path = wild, public;
+grant usage on schema calm, wild to public;
+grant all on all tables in schema public to public;
+grant all on all sequences in schema public to public;

@@ -1,0 +1,145 @@
+//! What clients and the configuration ask for wins over what statements look like.
+
+use super::{Expect, Place, Protocol, Stage};
+use crate::support::wait::until;
+
+use Expect::{Any, Primary, Replica, Soon};
+
+#[test]
+#[ignore = "main has no router yet"]
+fn a_hint_in_a_comment_wins() {
+    Stage::both(&[
+        ("/* pgweir: replica */ select pg_is_in_recovery()", Replica),
+        ("/* pgweir: primary */ select * from items", Primary),
+        ("/* other */ /* pgweir: primary */ select 1", Primary),
+        ("select 1 /* pgweir: primary */", Soon),
+    ]);
+}
+
+#[test]
+#[ignore = "main has no router yet"]
+fn a_hint_to_a_replica_cannot_make_a_write_fail() {
+    Stage::both(&[(
+        "/* pgweir: replica */ insert into noted (what) values ('hint')",
+        Primary,
+    )]);
+}
+
+#[test]
+#[ignore = "main has no router yet"]
+fn a_setting_of_the_session_wins_and_can_be_taken_back() {
+    Stage::both(&[
+        ("set pgweir.route = 'primary'", Any),
+        ("select * from items", Primary),
+        ("set pgweir.route = 'replica'", Any),
+        ("select pg_is_in_recovery()", Soon),
+        ("set pgweir.route = 'auto'", Any),
+        ("select * from items", Soon),
+        ("select pg_is_in_recovery()", Primary),
+    ]);
+}
+
+#[test]
+#[ignore = "main has no router yet"]
+fn a_session_that_says_it_only_reads_goes_to_a_replica() {
+    Stage::both(&[
+        ("set session characteristics as transaction read only", Any),
+        ("select 1", Soon),
+        ("begin", Any),
+        ("select * from items", Replica),
+        ("commit", Replica),
+    ]);
+    Stage::both(&[
+        ("set default_transaction_read_only = on", Any),
+        ("select 1", Soon),
+        ("begin", Any),
+        ("select * from items", Replica),
+        ("commit", Replica),
+    ]);
+}
+
+#[test]
+#[ignore = "main has no router yet"]
+fn an_entry_with_a_role_sends_everything_there() {
+    let stage = Stage::shared();
+    let weir = stage
+        .setup()
+        .entry(&stage.entry("app_ro", "role=replica"))
+        .entry(&stage.entry("app_rw", "role=primary"))
+        .start();
+    until("reads go to replicas", || {
+        let mark = stage.mark();
+        weir.client("app_ro", "app")
+            .run(&format!("select 1 {mark}"));
+        stage.place(&mark) == Some(Place::Replica)
+    });
+    for protocol in Protocol::ALL {
+        let mut client = weir.client("app_ro", "app");
+        let steps = [
+            ("select pg_is_in_recovery()", Replica),
+            ("begin", Any),
+            ("select * from items", Replica),
+            ("commit", Replica),
+        ];
+        stage.play(&mut client, protocol, &steps);
+        let refused = protocol.run(&mut client, "insert into noted (what) values ('ro')");
+        assert!(refused.error().unwrap().starts_with("25006 "));
+        let mut client = weir.client("app_rw", "app");
+        stage.play(&mut client, protocol, &[("select * from items", Primary)]);
+    }
+}
+
+#[test]
+fn one_host_can_be_looked_at_by_its_own_name() {
+    let stage = Stage::shared();
+    let weir = stage.setup().start();
+    for (place, server) in stage.servers() {
+        let name = format!("app@127.0.0.1:{}", server.port());
+        let mut client = weir.client(&name, "app");
+        assert_eq!(client.value("select my_port()"), server.port().to_string());
+        let mark = stage.mark();
+        client.run(&format!("select pg_is_in_recovery() {mark}"));
+        assert_eq!(stage.place(&mark), Some(place), "{name}");
+    }
+}
+
+#[test]
+fn observing_and_off_send_everything_to_the_primary() {
+    let stage = Stage::shared();
+    for mode in ["observe", "off"] {
+        let weir = stage.setup().set("route_mode", mode).start();
+        for protocol in Protocol::ALL {
+            let mut client = weir.client("app", "app");
+            let steps = [
+                ("select * from items", Primary),
+                ("select steady(1)", Primary),
+                ("begin read only", Any),
+                ("select * from items", Primary),
+                ("commit", Primary),
+                ("insert into noted (what) values ('mode')", Primary),
+            ];
+            stage.play(&mut client, protocol, &steps);
+        }
+    }
+}
+
+#[test]
+#[ignore = "main has no router yet"]
+fn routing_is_switched_on_and_off_without_a_restart() {
+    let stage = Stage::shared();
+    let weir = stage.setup().set("route_mode", "off").start();
+    let mut client = weir.client("app", "app");
+    stage.play(&mut client, Protocol::Simple, &[("select 1", Primary)]);
+    for (mode, place) in [
+        ("on", Place::Replica),
+        ("observe", Place::Primary),
+        ("on", Place::Replica),
+    ] {
+        weir.console().run(&format!("set route_mode = {mode}"));
+        until(&format!("route_mode={mode} counts"), || {
+            let mark = stage.mark();
+            client.run(&format!("select 1 {mark}"));
+            stage.place(&mark) == Some(place)
+        });
+    }
+}
