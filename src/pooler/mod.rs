@@ -29,6 +29,7 @@ use cancel_keys::CancelKeys;
 use client_facts::ClientFacts;
 use credentials::Credentials;
 use directory::Directory;
+use monitor::Clusters;
 use room::{Room, Rooms};
 use watch::Watches;
 
@@ -38,8 +39,10 @@ pub mod cancel_keys;
 pub mod client_facts;
 pub mod control;
 pub mod credentials;
+mod destination;
 pub mod directory;
 pub mod limits;
+pub mod monitor;
 pub mod opener;
 pub mod room;
 pub mod servers;
@@ -83,6 +86,8 @@ pub struct Pooler {
     pub server_tls: ArcSwap<ServerTls>,
     /// Who hears idle servers.
     pub watches: Watches,
+    /// Entries with replicas, and what is known of their hosts.
+    pub clusters: Clusters,
     /// SCRAM keys that were derived.
     pub keys: KeyCache,
     /// For salts of users that are not known.
@@ -133,6 +138,7 @@ impl Pooler {
             client_tls: ArcSwap::from_pointee(parts.client_tls),
             server_tls: ArcSwap::from_pointee(parts.server_tls),
             watches: Watches::new(parts.workers),
+            clusters: Clusters::default(),
             keys: KeyCache::new(ProcessKey::new(parts.random), KEYS_KEPT),
             process_key: ProcessKey::new(parts.random),
             ids: AtomicU64::new(0),
@@ -157,6 +163,7 @@ impl Pooler {
     pub fn set_config(&self, config: Config) {
         self.config.store(Arc::new(config));
         self.generation.fetch_add(1, Ordering::AcqRel);
+        self.clusters.reconfigure();
     }
 
     /// A number for a new connection.
