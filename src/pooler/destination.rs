@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::Pooler;
-use super::monitor::Monitored;
+use super::clusters::LiveCluster;
 use super::opener::Opened;
 use crate::cluster::{ClusterView, HostId};
 use crate::pool::{OpenFailure, PoolKey, WorkerId};
@@ -48,7 +48,7 @@ impl Pooler {
     /// Opens a connection to the primary of a cluster, as soon as there is one that lets us in.
     pub(super) async fn open_at_primary(
         &self,
-        cluster: &Monitored,
+        cluster: &LiveCluster,
         (key, worker): (&PoolKey, WorkerId),
     ) -> Result<Opened, OpenFailure> {
         cluster.note_user(&key.user);
@@ -112,7 +112,7 @@ impl Pooler {
                 let since = Instant::now().into_std();
                 let limit = config.settings.replica_check_timeout;
                 let vouched = cluster.vouch(&key.database, since, limit).await;
-                vouched.map_err(|unknown| OpenFailure::Unreachable(unknown.to_string().into()))?;
+                vouched.map_err(|error| OpenFailure::Unreachable(error.to_string().into()))?;
                 Ok(opened)
             }
             Err(failure) => {

@@ -4,6 +4,7 @@
 //! (`client`), the console (`admin`). Invariant: whatever is shared is either immutable and swapped
 //! whole, or behind a lock that is held for no longer than a look or a change.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Instant, SystemTime};
@@ -27,9 +28,9 @@ use admission::Admission;
 use alike::SharedValues;
 use cancel_keys::CancelKeys;
 use client_facts::ClientFacts;
+use clusters::Clusters;
 use credentials::Credentials;
 use directory::Directory;
-use monitor::Clusters;
 use room::{Room, Rooms};
 use watch::Watches;
 
@@ -37,6 +38,7 @@ pub mod admission;
 pub mod alike;
 pub mod cancel_keys;
 pub mod client_facts;
+pub mod clusters;
 pub mod control;
 pub mod credentials;
 mod destination;
@@ -64,6 +66,8 @@ pub struct Pooler {
     pub pools: ServerPools,
     /// What the clients of a pool share.
     pub rooms: Rooms,
+    /// Servers with the same data.
+    pub clusters: Clusters,
     /// Connected clients.
     pub clients: Directory<ClientFacts>,
     /// Connected servers.
@@ -86,8 +90,6 @@ pub struct Pooler {
     pub server_tls: ArcSwap<ServerTls>,
     /// Who hears idle servers.
     pub watches: Watches,
-    /// Entries with replicas, and what is known of their hosts.
-    pub clusters: Clusters,
     /// SCRAM keys that were derived.
     pub keys: KeyCache,
     /// For salts of users that are not known.
@@ -116,17 +118,27 @@ pub struct Parts {
     pub now: Instant,
 }
 
+/// A seed for each worker, not to be guessed from outside.
+fn seeds(workers: usize) -> Box<[u64]> {
+    let random = RandomState::new();
+    (0..workers.max(1))
+        .map(|worker| random.hash_one(worker))
+        .collect()
+}
+
 /// Derived SCRAM keys that are remembered.
 const KEYS_KEPT: usize = 4096;
 
 impl Pooler {
     /// All parts put together. Workers are made known by [`Pooler::start_workers`].
     pub fn new(parts: Parts) -> Arc<Self> {
+        let process_key = ProcessKey::new(parts.random);
         Arc::new_cyclic(|me| Self {
             config: ArcSwap::from_pointee(parts.config),
             generation: AtomicU64::new(0),
             pools: PoolHandle::new(opener::PoolerOpener(me.clone())),
             rooms: Rooms::default(),
+            clusters: Clusters::new(seeds(parts.workers)),
             clients: Directory::default(),
             servers: Directory::default(),
             cancel_keys: Arc::default(),
@@ -138,9 +150,8 @@ impl Pooler {
             client_tls: ArcSwap::from_pointee(parts.client_tls),
             server_tls: ArcSwap::from_pointee(parts.server_tls),
             watches: Watches::new(parts.workers),
-            clusters: Clusters::default(),
-            keys: KeyCache::new(ProcessKey::new(parts.random), KEYS_KEPT),
-            process_key: ProcessKey::new(parts.random),
+            keys: KeyCache::new(process_key.clone(), KEYS_KEPT),
+            process_key,
             ids: AtomicU64::new(0),
             started: parts.now,
             stopping: AtomicBool::new(false),
@@ -163,7 +174,7 @@ impl Pooler {
     pub fn set_config(&self, config: Config) {
         self.config.store(Arc::new(config));
         self.generation.fetch_add(1, Ordering::AcqRel);
-        self.clusters.reconfigure();
+        self.clusters.reconfigured.notify_one();
     }
 
     /// A number for a new connection.

@@ -1,9 +1,10 @@
-//! Monitors: who asks the hosts of an entry with replicas, and what is known of each cluster.
+//! Monitors: who asks the hosts of an entry with replicas, and what follows for its pools.
 //!
 //! ```text
-//!  run ── one task for each host ──► Monitored ──► view: clients, opener
-//!                 ▲                      │
-//!                 └── demand, report ◄───┘ before a new primary is seen, its pool is renewed
+//!  run ── one task for each host ──► Monitor ──► LiveCluster: clients, opener
+//!                 ▲                     │             │
+//!                 │                     └► pools      │ demand, failures
+//!                 └───────────────────────────────────┘
 //! ```
 //! The tasks run where the janitor does, on the main thread: they have little to do, but their
 //! clocks matter, and workers may be busy for milliseconds. Their connections belong to no pool and
@@ -12,62 +13,34 @@
 mod probe;
 mod task;
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
-
-use arc_swap::ArcSwap;
-use tokio::sync::Notify;
-use tokio::time::timeout;
+use std::time::Instant;
 
 use super::Pooler;
+use super::clusters::LiveCluster;
 use crate::cluster::{
-    Cluster, ClusterView, Demand, Distance, Event, Failure, HostId, HostSpec, Observation, Policy,
+    Cluster, ClusterView, Distance, Event, Failure, HostId, HostSpec, Left, Observation, Policy,
 };
-use crate::config::{self, Config, RouteMode};
+use crate::config::{self, Config};
 use crate::pool::Scope;
 use crate::telemetry::events;
 
 pub use task::run;
 
-/// A cluster that is monitored.
+/// What the tasks of one cluster share.
 #[derive(Debug)]
-pub struct Monitored {
-    /// The entry with replicas.
-    pub name: Arc<str>,
+struct Monitor {
+    live: Arc<LiveCluster>,
     cluster: Mutex<Cluster>,
-    view: ArcSwap<ClusterView>,
-    published: Notify,
-    hosts: Box<[Post]>,
-    base: Instant,
-    /// When somebody asked for positions, in nanoseconds after `base`.
-    demanded: AtomicU64,
-    /// Who last had a server opened, to monitor with where nobody is named for that.
-    user: Mutex<Option<Arc<str>>>,
 }
 
-/// Where the task of one host is reached.
-#[derive(Debug, Default)]
-struct Post {
-    wake: Notify,
-    /// A client could not connect to the host.
-    reported: AtomicBool,
-}
-
-impl Monitored {
-    fn new(name: &str, hosts: Vec<HostSpec>, policy: Policy, now: Instant) -> Self {
-        let posts = hosts.iter().map(|_| Post::default()).collect();
+impl Monitor {
+    fn new(live: Arc<LiveCluster>, hosts: Vec<HostSpec>, policy: Policy) -> Self {
         let cluster = Cluster::new(hosts, policy);
+        live.publish(cluster.view());
         Self {
-            name: Arc::from(name),
-            view: ArcSwap::new(cluster.view()),
+            live,
             cluster: Mutex::new(cluster),
-            published: Notify::new(),
-            hosts: posts,
-            base: now,
-            demanded: AtomicU64::new(0),
-            user: Mutex::default(),
         }
     }
 
@@ -75,90 +48,20 @@ impl Monitored {
         f(&mut self.cluster.lock().expect("nothing panics under this lock"))
     }
 
-    /// What is known now.
-    pub fn view(&self) -> Arc<ClusterView> {
-        self.view.load_full()
-    }
-
-    /// Somebody waits for positions: every host is asked as soon as `fence_interval` allows.
-    pub fn demand(&self, now: Instant) {
-        let since = now.saturating_duration_since(self.base).as_nanos();
-        let since = u64::try_from(since).unwrap_or(u64::MAX);
-        self.demanded.fetch_max(since, Ordering::AcqRel);
-        for post in &self.hosts {
-            post.wake.notify_one();
-        }
-    }
-
-    /// A client could not connect to a host: it is skipped until its monitor has reached it again.
-    pub fn report_failure(&self, host: HostId) {
-        if let Some(post) = self.hosts.get(host.place()) {
-            post.reported.store(true, Ordering::Release);
-            post.wake.notify_one();
-        }
-    }
-
-    /// Waits until the view passes. Cancel-safe. Has no end of its own: the caller limits it.
-    pub async fn until(&self, mut passes: impl FnMut(&ClusterView) -> bool) -> Arc<ClusterView> {
-        loop {
-            let mut published = std::pin::pin!(self.published.notified());
-            // Enlisted before looking: what happens in between is not missed.
-            published.as_mut().enable();
-            let view = self.view();
-            if passes(&view) {
-                return view;
-            }
-            published.await;
-        }
-    }
-
-    /// A server is opened for this user.
-    pub fn note_user(&self, user: &Arc<str>) {
-        let mut last = self.user.lock().expect("nothing panics under this lock");
-        if last.as_ref() != Some(user) {
-            *last = Some(Arc::clone(user));
-            for post in &self.hosts {
-                post.wake.notify_one();
-            }
-        }
-    }
-
-    fn last_user(&self) -> Option<Arc<str>> {
-        let last = self.user.lock().expect("nothing panics under this lock");
-        last.clone()
-    }
-
-    /// Waits until a connection to a host that was logged in then is known to be of the run which
-    /// the view tells of: its monitor has had an answer to a later question. So no client of the
-    /// host's pool can meet a server that came back older than the view says.
-    pub async fn vouch(&self, entry: &str, since: Instant, limit: Duration) -> Result<(), Unknown> {
-        self.demand(since);
-        let asked = |view: &ClusterView| {
-            let host = view.named(entry);
-            host.is_none_or(|host| host.samples.is_after(since))
-        };
-        if timeout(limit, self.until(asked)).await.is_ok() {
-            return Ok(());
-        }
-        match self.view().named(entry) {
-            // Nobody is sent there; who goes there all the same has asked for this host.
-            Some(host) if !host.is_ready() => Ok(()),
-            Some(_) | None => Err(Unknown),
-        }
+    /// Other limits, weights or zones; `false` where the hosts are others.
+    fn reconfigure(&self, hosts: Vec<HostSpec>, policy: Policy) -> bool {
+        let (outcome, view) = self.with(|cluster| {
+            let outcome = cluster.reconfigure(hosts, policy);
+            (outcome, cluster.view())
+        });
+        self.live.publish(view);
+        outcome.is_ok()
     }
 
     fn next_probe(&self, host: HostId, now: Instant) -> Instant {
-        let demanded = self.demanded.load(Ordering::Acquire);
-        let demanded = self.base + Duration::from_nanos(demanded);
-        let last = self
-            .view()
-            .host(host)
-            .and_then(|host| host.samples.last().copied());
-        let demand = match last {
-            Some(sample) if sample.asked_at > demanded => Demand::Idle,
-            Some(_) | None if demanded == self.base => Demand::Idle,
-            Some(_) | None => Demand::Waiting,
-        };
+        let view = self.live.view();
+        let last = view.host(host).and_then(|host| host.samples.last());
+        let demand = self.live.demand_since(last.map(|sample| sample.asked_at));
         self.with(|cluster| cluster.next_probe(host, now, demand))
     }
 
@@ -170,9 +73,9 @@ impl Monitored {
         self.change(pooler, |cluster| cluster.failed(host, how, now, jitter));
     }
 
-    fn take_report(&self, pooler: &Pooler, host: HostId, now: Instant) {
-        let post = self.hosts.get(host.place());
-        if post.is_some_and(|post| post.reported.swap(false, Ordering::AcqRel)) {
+    /// Takes over what clients have found.
+    fn take_failures(&self, pooler: &Pooler, now: Instant) {
+        for host in self.live.take_failures() {
             self.change(pooler, |cluster| cluster.report_failure(host, now));
         }
     }
@@ -180,134 +83,96 @@ impl Monitored {
     /// Something happened. Pools are told of a new primary before anybody can see it, so that
     /// nobody who knows it is lent a connection to the old one.
     fn change(&self, pooler: &Pooler, event: impl FnOnce(&mut Cluster) -> Vec<Event>) {
-        let (events, view) = self.with(|cluster| {
-            let events = event(cluster);
-            let view = cluster.view();
-            for event in &events {
-                if let Event::PrimaryChanged { from, to, .. } = event
-                    && (from.is_some() || to.place() > 0)
-                {
-                    self.renew_pools(pooler);
+        let (events, view) = self.with(|cluster| (event(cluster), cluster.view()));
+        for event in &events {
+            if let Event::PrimaryChanged { from, to, .. } = event
+                && (from.is_some() || to.place() > 0)
+            {
+                renew(pooler, &self.live.name);
+            }
+        }
+        self.live.publish(Arc::clone(&view));
+        for event in events {
+            self.tell(&view, event);
+            self.act(pooler, &view, event);
+        }
+    }
+
+    /// What follows for the pools once clients may know.
+    fn act(&self, pooler: &Pooler, view: &ClusterView, event: Event) {
+        match event {
+            Event::PrimaryChanged { .. } | Event::PrimaryBack { .. } => {
+                try_again(pooler, &self.live.name);
+            }
+            Event::ReplicaReady { host } => {
+                if let Some(host) = view.host(host) {
+                    try_again(pooler, &host.name);
                 }
             }
-            self.view.store(Arc::clone(&view));
-            (events, view)
-        });
-        self.published.notify_waiters();
-        for event in &events {
-            self.tell(&view, *event);
-            self.try_again(pooler, &view, *event);
+            Event::ReplicaLeft { host, why } => match why {
+                // It may be frozen: who reads there must not wait for it.
+                Left::Failed(_) | Left::NoConnection => {
+                    if let Some(host) = view.host(host) {
+                        renew(pooler, &host.name);
+                    }
+                }
+                Left::Lagging | Left::OtherTimeline | Left::Promoted | Left::Refused(_) => {}
+            },
+            Event::PrimaryLost { .. } | Event::HostRefused { .. } => {}
         }
-    }
-
-    /// What RECONNECT does: connections that lead elsewhere go.
-    fn renew_pools(&self, pooler: &Pooler) {
-        for room in pooler.rooms.all() {
-            if room.key.database == self.name {
-                room.forget_welcome();
-            }
-        }
-        let now = tokio::time::Instant::now().into_std();
-        pooler.pools.with(|pools, out| {
-            if let Some(id) = pools.find_database(&self.name) {
-                pools.reconnect(Scope::Database(id), now, out);
-            }
-        });
-        pooler.nudge_clients();
-    }
-
-    /// Pools whose server can be reached again need not wait for `server_login_retry`.
-    fn try_again(&self, pooler: &Pooler, view: &ClusterView, event: Event) {
-        let name = match event {
-            Event::PrimaryChanged { .. } | Event::PrimaryBack { .. } => Some(&self.name),
-            Event::ReplicaReady { host } => view.host(host).map(|host| &host.name),
-            Event::PrimaryLost { .. } | Event::ReplicaLeft { .. } | Event::HostRefused { .. } => {
-                None
-            }
-        };
-        let now = tokio::time::Instant::now().into_std();
-        pooler.pools.with(|pools, out| {
-            if let Some(id) = name.and_then(|name| pools.find_database(name)) {
-                pools.try_again(Scope::Database(id), now, out);
-            }
-        });
     }
 
     fn tell(&self, view: &ClusterView, event: Event) {
+        let cluster = &self.live.name;
         let name = |id: HostId| view.host(id).map_or("", |host| &*host.name);
         match event {
             Event::PrimaryChanged { to, timeline, .. } => {
-                events::primary_changed(&self.name, name(to), timeline);
+                events::primary_changed(cluster, name(to), timeline);
             }
-            Event::PrimaryBack { host } => events::primary_back(&self.name, name(host)),
-            Event::PrimaryLost { host } => events::primary_lost(&self.name, name(host)),
-            Event::ReplicaReady { host } => events::replica_ready(&self.name, name(host)),
+            Event::PrimaryBack { host } => events::primary_back(cluster, name(host)),
+            Event::PrimaryLost { host } => events::primary_lost(cluster, name(host)),
+            Event::ReplicaReady { host } => events::replica_ready(cluster, name(host)),
             Event::ReplicaLeft { host, why } => {
-                events::replica_left(&self.name, name(host), why.word());
+                events::replica_left(cluster, name(host), why.word());
             }
             Event::HostRefused { host, why } => {
-                let word = crate::cluster::Left::Refused(why).word();
-                events::host_refused(&self.name, name(host), word);
+                events::host_refused(cluster, name(host), Left::Refused(why).word());
             }
         }
     }
 }
 
-/// The monitor of a host cannot say whose run a connection belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the host's monitor does not answer")]
-pub struct Unknown;
-
-/// The clusters of the process.
-#[derive(Debug, Default)]
-pub struct Clusters {
-    by_name: ArcSwap<HashMap<Arc<str>, Arc<Monitored>>>,
-    reconfigured: Notify,
+/// What RECONNECT does to an entry, and clients look whether their server is still wanted.
+fn renew(pooler: &Pooler, entry: &str) {
+    for room in pooler.rooms.all() {
+        if &*room.key.database == entry {
+            room.forget_welcome();
+        }
+    }
+    let now = tokio::time::Instant::now().into_std();
+    pooler.pools.with(|pools, out| {
+        if let Some(id) = pools.find_database(entry) {
+            pools.reconnect(Scope::Database(id), now, out);
+        }
+    });
+    for client in pooler.clients.all() {
+        client.control.nudge();
+    }
 }
 
-impl Clusters {
-    /// The cluster of an entry with replicas.
-    pub fn find(&self, entry: &str) -> Option<Arc<Monitored>> {
-        self.by_name.load().get(entry).map(Arc::clone)
-    }
-
-    /// All of them, by name.
-    pub fn all(&self) -> Vec<Arc<Monitored>> {
-        let mut all: Vec<_> = self.by_name.load().values().map(Arc::clone).collect();
-        all.sort_by(|one, other| one.name.cmp(&other.name));
-        all
-    }
-
-    /// There is a new configuration.
-    pub fn reconfigure(&self) {
-        self.reconfigured.notify_one();
-    }
-
-    /// Takes the clusters of a configuration in place of those before; gives those that are new.
-    fn adopt(&self, config: &Config, now: Instant) -> Vec<Arc<Monitored>> {
-        let mut adopted = HashMap::new();
-        let mut new = Vec::new();
-        let routed = config.settings.route_mode != RouteMode::Off;
-        for entry in config.clusters().filter(|_| routed) {
-            let (hosts, policy) = (specs(config, &entry), policy(config));
-            let old = self.find(entry.name).filter(|old| {
-                old.with(|cluster| cluster.reconfigure(hosts.clone(), policy.clone()))
-                    .is_ok()
-            });
-            let monitored = old.unwrap_or_else(|| {
-                let made = Arc::new(Monitored::new(entry.name, hosts, policy, now));
-                new.push(Arc::clone(&made));
-                made
-            });
-            adopted.insert(Arc::clone(&monitored.name), monitored);
+/// The server of an entry can be reached again: its pools need not wait for `server_login_retry`.
+fn try_again(pooler: &Pooler, entry: &str) {
+    let now = tokio::time::Instant::now().into_std();
+    pooler.pools.with(|pools, out| {
+        if let Some(id) = pools.find_database(entry) {
+            pools.try_again(Scope::Database(id), now, out);
         }
-        self.by_name.store(Arc::new(adopted));
-        new
-    }
+    });
 }
 
 fn specs(config: &Config, entry: &config::Cluster<'_>) -> Vec<HostSpec> {
     let own = config.settings.availability_zone.as_deref();
+    let own = own.filter(|own| !own.is_empty());
     let hosts = entry.hosts.iter().map(|host| HostSpec {
         name: Arc::from(&*host.entry),
         weight: u32::from(host.weight),

@@ -112,7 +112,7 @@ mod tests {
     }
 
     fn asked() -> Asked {
-        let now = Instant::now();
+        let now = tokio::time::Instant::now().into_std();
         Asked {
             connection: 3,
             at: now,

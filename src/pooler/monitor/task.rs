@@ -2,18 +2,21 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
 use ring::rand::{SecureRandom, SystemRandom};
+use tokio::sync::futures::Notified;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::Monitored;
 use super::probe::{Asked, COLUMNS, QUESTION, Unreadable, read};
+use super::{Monitor, policy, specs};
 use crate::cluster::{Failure, HostId, Observation};
-use crate::config::Config;
+use crate::config::{Config, RouteMode};
 use crate::pool::{PoolKey, WorkerId};
+use crate::pooler::clusters::LiveCluster;
 use crate::pooler::opener::forced_secret;
 use crate::pooler::servers::{connector, target_of};
 use crate::pooler::{Pooler, Server};
@@ -28,22 +31,52 @@ const HOME: WorkerId = WorkerId(0);
 
 /// Monitors all clusters, for ever; one for the process. Cancel-safe: dropping it ends all of it.
 pub async fn run(pooler: &Arc<Pooler>) -> Infallible {
-    let mut tasks: Vec<(Arc<Monitored>, JoinSet<Infallible>)> = Vec::new();
+    let mut watched = Vec::new();
     loop {
-        let now = Instant::now().into_std();
-        let new = pooler.clusters.adopt(&pooler.config(), now);
-        let known = pooler.clusters.all();
-        // Dropping the set of a cluster that is no more ends its tasks.
-        tasks.retain(|(old, _)| known.iter().any(|known| Arc::ptr_eq(known, old)));
-        for cluster in new {
-            let mut set = JoinSet::new();
-            for host in &cluster.view().hosts {
-                set.spawn(watch(Arc::clone(pooler), Arc::clone(&cluster), host.id));
-            }
-            tasks.push((cluster, set));
-        }
+        adopt(pooler, &mut watched);
         // Cancel-safe: a permit that is not consumed stays.
         pooler.clusters.reconfigured.notified().await;
+    }
+}
+
+/// A cluster, and the tasks that end when this is dropped.
+struct Watched {
+    monitor: Arc<Monitor>,
+    _tasks: JoinSet<Infallible>,
+}
+
+/// Takes the clusters of the configuration in place of those before. What is known of one stays
+/// while its hosts are the same.
+fn adopt(pooler: &Arc<Pooler>, watched: &mut Vec<Watched>) {
+    let config = pooler.config();
+    let now = Instant::now().into_std();
+    let routed = config.settings.route_mode != RouteMode::Off;
+    let mut old = std::mem::take(watched);
+    for entry in config.clusters().filter(|_| routed) {
+        let (hosts, policy) = (specs(&config, &entry), policy(&config));
+        let known = old
+            .iter()
+            .position(|known| &*known.monitor.live.name == entry.name)
+            .map(|place| old.swap_remove(place));
+        let known = known.filter(|known| {
+            let monitor = &known.monitor;
+            monitor.reconfigure(hosts.clone(), policy.clone())
+        });
+        watched.push(known.unwrap_or_else(|| {
+            let live = pooler.clusters.enter(&Arc::from(entry.name), now);
+            let monitor = Arc::new(Monitor::new(live, hosts, policy));
+            let mut tasks = JoinSet::new();
+            for host in &monitor.live.view().hosts {
+                tasks.spawn(watch(Arc::clone(pooler), Arc::clone(&monitor), host.id));
+            }
+            Watched {
+                monitor,
+                _tasks: tasks,
+            }
+        }));
+    }
+    for gone in old {
+        pooler.clusters.forget(&gone.monitor.live.name);
     }
 }
 
@@ -82,87 +115,78 @@ enum Pause {
 }
 
 /// Asks one host, for ever.
-async fn watch(pooler: Arc<Pooler>, cluster: Arc<Monitored>, host: HostId) -> Infallible {
+async fn watch(pooler: Arc<Pooler>, monitor: Arc<Monitor>, host: HostId) -> Infallible {
     let mut conn: Option<Server> = None;
     loop {
+        let mut woken = std::pin::pin!(monitor.live.wanted.notified());
+        // Enlisted before looking: what happens in between is not missed.
+        woken.as_mut().enable();
         let now = Instant::now();
-        cluster.take_report(&pooler, host, now.into_std());
-        let due = Instant::from_std(cluster.next_probe(host, now.into_std()));
+        monitor.take_failures(&pooler, now.into_std());
+        let config = pooler.config();
+        let Some(user) = user_of(&config, &monitor.live) else {
+            // Until somebody has had a server opened.
+            woken.await;
+            continue;
+        };
+        let due = Instant::from_std(monitor.next_probe(host, now.into_std()));
         if due > now {
-            match pause(&cluster, host, &mut conn, due).await {
+            match pause(woken, &mut conn, due).await {
                 Pause::Over => {}
                 Pause::Woken => continue,
                 Pause::Lost => {
                     conn = None;
-                    failed(&pooler, &cluster, host, Failure::Lost);
+                    failed(&pooler, &monitor, host, Failure::Lost);
                     continue;
                 }
             }
         }
-        let config = pooler.config();
-        let Some(user) = user_of(&config, &cluster) else {
-            // Until somebody has had a server opened.
-            wake(&cluster, host).await;
-            continue;
-        };
         let limit = config.settings.replica_check_timeout;
-        let probe = Box::pin(probe(&pooler, (&cluster, host), user, &mut conn));
+        let probe = Box::pin(probe(&pooler, (&monitor, host), user, &mut conn));
         let outcome = timeout(limit, probe).await;
         match outcome.unwrap_or(Err(Trouble::TimedOut)) {
-            Ok(observation) => cluster.observed(&pooler, host, observation),
+            Ok(observation) => monitor.observed(&pooler, host, observation),
             Err(trouble) => {
-                let name = entry(&cluster, host);
-                events::monitor_failed(&cluster.name, &name, &trouble);
+                let name = entry(&monitor, host);
+                events::monitor_failed(&monitor.live.name, &name, &trouble);
                 // Whatever it may still answer belongs to a question that nobody asks any more.
                 conn = None;
-                failed(&pooler, &cluster, host, trouble.failure());
+                failed(&pooler, &monitor, host, trouble.failure());
             }
         }
     }
 }
 
-fn entry(cluster: &Monitored, host: HostId) -> Arc<str> {
-    let view = cluster.view();
-    view.host(host)
-        .map_or_else(|| Arc::from(""), |host| Arc::clone(&host.name))
+fn entry(monitor: &Monitor, host: HostId) -> Arc<str> {
+    let view = monitor.live.view();
+    let name = view.host(host).map(|host| Arc::clone(&host.name));
+    name.unwrap_or_else(|| Arc::from(""))
 }
 
-fn failed(pooler: &Pooler, cluster: &Monitored, host: HostId, how: Failure) {
+fn failed(pooler: &Pooler, monitor: &Monitor, host: HostId, how: Failure) {
     let mut jitter = [0];
     // Without chance all processes ask at the same time, which is no harm.
     let _same_for_all = SystemRandom::new().fill(&mut jitter);
     let now = Instant::now().into_std();
-    cluster.failed(pooler, host, how, (now, jitter[0]));
-}
-
-async fn wake(cluster: &Monitored, host: HostId) {
-    match cluster.hosts.get(host.place()) {
-        Some(post) => post.wake.notified().await,
-        None => std::future::pending().await,
-    }
+    monitor.failed(pooler, host, how, (now, jitter[0]));
 }
 
 /// Sleeps, but hears what matters meanwhile: somebody waits, or the connection is gone.
-async fn pause(
-    cluster: &Monitored,
-    host: HostId,
-    conn: &mut Option<Server>,
-    due: Instant,
-) -> Pause {
+async fn pause(woken: Pin<&mut Notified<'_>>, conn: &mut Option<Server>, due: Instant) -> Pause {
     let lost = poll_fn(|cx| match conn.as_mut().map(|conn| conn.hear(cx)) {
         Some(Fitness::Unfit) => Poll::Ready(()),
         Some(Fitness::Fit) | None => Poll::Pending,
     });
     tokio::select! {
-        // All are cancel-safe: a permit that is not consumed stays; `hear` keeps what it has read.
+        // All are cancel-safe: who is woken looks at everything; `hear` keeps what it has read.
         () = lost => Pause::Lost,
-        () = wake(cluster, host) => Pause::Woken,
+        () = woken => Pause::Woken,
         () = sleep_until(due) => Pause::Over,
     }
 }
 
 /// Who asks: `monitor_user`, else the entry's own users, else whoever was there last.
-fn user_of(config: &Config, cluster: &Monitored) -> Option<Arc<str>> {
+fn user_of(config: &Config, cluster: &LiveCluster) -> Option<Arc<str>> {
     let spec = config.database(&cluster.name)?.spec;
     let named = config
         .settings
@@ -175,15 +199,15 @@ fn user_of(config: &Config, cluster: &Monitored) -> Option<Arc<str>> {
 
 async fn probe(
     pooler: &Pooler,
-    (cluster, host): (&Monitored, HostId),
+    (monitor, host): (&Monitor, HostId),
     user: Arc<str>,
     conn: &mut Option<Server>,
 ) -> Result<Observation, Trouble> {
     let conn = if let Some(conn) = conn {
         conn
     } else {
-        let database = entry(cluster, host);
-        conn.insert(open(pooler, cluster, PoolKey { database, user }).await?)
+        let database = entry(monitor, host);
+        conn.insert(open(pooler, &monitor.live, PoolKey { database, user }).await?)
     };
     let at = Instant::now().into_std();
     let row = one_row(conn, QUESTION, COLUMNS).await?;
@@ -195,7 +219,7 @@ async fn probe(
     Ok(read(&row, asked)?)
 }
 
-async fn open(pooler: &Pooler, cluster: &Monitored, key: PoolKey) -> Result<Server, Trouble> {
+async fn open(pooler: &Pooler, cluster: &LiveCluster, key: PoolKey) -> Result<Server, Trouble> {
     let config = pooler.config();
     let database = config.database(&key.database).ok_or(Trouble::NoHost)?;
     let host = database.spec.hosts.first().ok_or(Trouble::NoHost)?;
