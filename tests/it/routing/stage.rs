@@ -113,6 +113,16 @@ impl Stage {
 
     /// New servers, with roles and tables, all of it on the replicas too.
     pub fn start(options: ClusterOptions) -> Self {
+        Self::start_with(options, |server| {
+            for statement in ROLES.split_inclusive(';') {
+                server.psql("postgres", statement).unwrap();
+            }
+            server.psql("app", TABLES).unwrap();
+        })
+    }
+
+    /// The same with other contents.
+    pub fn start_with(options: ClusterOptions, populate: impl FnOnce(&Server)) -> Self {
         let options = options
             .with_setting("log_line_prefix", "[%p] ")
             .with_setting("max_prepared_transactions", "10")
@@ -120,10 +130,7 @@ impl Stage {
         let installation = &Fixture::get().installation;
         let mut cluster = Cluster::start(installation, options).unwrap();
         let guard = Guard::over(cluster.dir()).unwrap();
-        for statement in ROLES.split_inclusive(';') {
-            cluster.primary().psql("postgres", statement).unwrap();
-        }
-        cluster.primary().psql("app", TABLES).unwrap();
+        populate(cluster.primary());
         cluster.add_replica().unwrap();
         cluster.add_replica().unwrap();
         cluster.wait_for_replicas().unwrap();
@@ -134,11 +141,16 @@ impl Stage {
         }
     }
 
-    /// The entry of the cluster under a name.
+    /// The entry of the database `app` of the cluster under a name.
     pub fn entry(&self, name: &str, more: &str) -> String {
+        self.entry_of(name, "app", more)
+    }
+
+    /// The entry of a database of the cluster under a name.
+    pub fn entry_of(&self, name: &str, database: &str, more: &str) -> String {
         let ports: Vec<String> = self.cluster.replicas().iter().map(replica).collect();
         format!(
-            "{name} = host=127.0.0.1 port={} dbname=app replicas={} {more}",
+            "{name} = host=127.0.0.1 port={} dbname={database} replicas={} {more}",
             self.cluster.primary().port(),
             ports.join(",")
         )
