@@ -7,6 +7,7 @@ mod alike;
 mod failover;
 mod fences;
 mod pins;
+mod random;
 mod stage;
 mod traps;
 mod wishes;

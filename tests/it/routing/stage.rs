@@ -18,7 +18,8 @@ const TABLES: &str = include_str!("tables.sql");
 /// Roles; the monitor's own queries stay out of the logs.
 const ROLES: &str = "create role app login superuser; create role other login superuser;\
     create role monitor login; alter role monitor set log_statement = 'none';\
-    create database app owner app";
+    create role calm login; alter role calm set search_path = calm, public;\
+    create role wild login; alter role wild set search_path = wild, public";
 
 /// Which kind of server ran a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,13 +112,22 @@ impl Stage {
         })
     }
 
-    /// New servers, with roles and tables, all of it on the replicas too.
+    /// New servers, with roles and the tables in the database `app`, on the replicas too.
     pub fn start(options: ClusterOptions) -> Self {
+        Self::with_databases(options, &["app"])
+    }
+
+    /// The same with several databases.
+    pub fn with_databases(options: ClusterOptions, databases: &[&str]) -> Self {
         Self::start_with(options, |server| {
             for statement in ROLES.split_inclusive(';') {
                 server.psql("postgres", statement).unwrap();
             }
-            server.psql("app", TABLES).unwrap();
+            for database in databases {
+                let sql = format!("create database {database} owner app");
+                server.psql("postgres", &sql).unwrap();
+                server.psql(database, TABLES).unwrap();
+            }
         })
     }
 
