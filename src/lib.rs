@@ -17,6 +17,7 @@ pub mod pool;
 pub mod pooler;
 pub mod process;
 pub mod protocol;
+pub mod route;
 pub mod server;
 pub mod session;
 pub mod sql;

@@ -76,6 +76,7 @@ impl Wire {
             server_side: self.server.side(),
             hold: Hold::Transaction,
             course: &mut course,
+            writes: None,
         };
         let mut context = Context::from_waker(Waker::noop());
         exchange.client_side.stream.send(query);

@@ -11,6 +11,7 @@ use std::time::Instant as StdInstant;
 use tokio::time::Instant;
 
 use super::timing::{Activity, Timing};
+use crate::cluster::position::SharedWrites;
 use crate::protocol::{SqlState, TransactionStatus};
 
 use crate::net::buffers::{LARGE, Size};
@@ -103,6 +104,8 @@ pub struct Exchange<'a, C, S> {
     pub hold: Hold,
     /// What is remembered between polls.
     pub course: &'a mut Course,
+    /// Who must know of a write before the client knows that it is done.
+    pub writes: Option<&'a SharedWrites>,
 }
 
 /// What is remembered of an exchange between two polls: little, as each client has room for it.
@@ -262,6 +265,9 @@ impl<C: Wire, S: Wire> Exchange<'_, C, S> {
             &mut self.client_side.output.bytes,
         );
         release(side.input);
+        if let Some(writes) = self.writes {
+            writes.wrote(Instant::now().into_std());
+        }
         // What came before the fault is the client's all the same.
         flush(&mut self.client_side, cx).map_err(Stop::ClientBroken)?;
         outcome.map_err(Stop::ServerFault)?;

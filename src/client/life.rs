@@ -15,13 +15,14 @@ use tokio::time::{timeout, timeout_at};
 
 use super::enter::Guest;
 use super::fault::Fault;
+use super::routing::{Route, StillGood};
 use super::seat::settle;
 use super::timing::Overdue;
 use super::visitor::Visitor;
 use crate::net::Stream;
 use crate::net::buffers::Size;
 use crate::net::flow::{Fill, Hope, Outbox, Side, fill, flush, release};
-use crate::pool::{Mailbox, PoolId, WorkerId};
+use crate::pool::{Mailbox, PoolId, Verdict, WorkerId};
 use crate::pooler::client_facts::{ClientFacts, Phase};
 use crate::pooler::terms::{RouteTerms, Terms};
 use crate::pooler::{Pooler, Server};
@@ -60,6 +61,8 @@ pub struct Client {
     pub(super) pool: PoolId,
     pub(super) mailbox: Mailbox<Server>,
     pub(super) key: ClientKey,
+    /// Where its statements may go to more than one server.
+    pub(super) route: Option<Box<Route>>,
 }
 
 /// Seats a guest in its pool. `None`: it has been told why it cannot stay.
@@ -107,11 +110,16 @@ impl Client {
             }
             let granted = match self.wait_for_server().await {
                 Ok(granted) => granted,
+                Err(goodbye) if self.falls_back(&goodbye) => continue,
                 Err(goodbye) => break goodbye,
             };
             let Some((lease, began)) = self.prepare(granted).await else {
                 continue;
             };
+            if self.is_still_good() == StillGood::No {
+                lease.finish(Verdict::Untouched, began);
+                continue;
+            }
             if let Err(goodbye) = self.linked(lease, began).await {
                 break goodbye;
             }
@@ -141,7 +149,11 @@ impl Client {
             if let Some(leave) = self.facts.control.pending() {
                 return Poll::Ready(Err(Fault::from(leave).into()));
             }
-            let needs_server = match self.deal_with_input() {
+            let dealt = match self.route {
+                None => self.deal_with_input(),
+                Some(_) => self.deal_with_routed(),
+            };
+            let needs_server = match dealt {
                 Ok(FromClient::Terminated) => return Poll::Ready(Err(Goodbye::Terminated)),
                 Ok(FromClient::NeedServer) => true,
                 Ok(FromClient::Drained | FromClient::Wait | FromClient::Gate) => false,
@@ -175,7 +187,7 @@ impl Client {
         }
     }
 
-    fn deal_with_input(&mut self) -> Result<FromClient, ClientError> {
+    pub(super) fn deal_with_input(&mut self) -> Result<FromClient, ClientError> {
         if self.input.is_empty() {
             return Ok(FromClient::Drained);
         }

@@ -11,9 +11,11 @@ use std::time::Instant as StdInstant;
 
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use super::exchange::{Course, Exchange, Hold, Stop};
+use super::exchange::{Again, Course, Exchange, Hold, Stop};
 use super::fault::Fault;
 use super::life::{Client, Goodbye};
+use super::pins::Left;
+use super::routing::{Journeyed, Route, Tries};
 use super::timing::{Activity, Overdue};
 use super::waiting::{Granted, Origin};
 use crate::config::PoolMode;
@@ -33,6 +35,8 @@ use crate::telemetry::stats::Counter;
 enum End {
     /// The connection is at rest: the client goes on without it.
     Rest,
+    /// What was sent must run again on another connection, and this is what becomes of this one.
+    Again(Verdict),
     /// The client leaves, and this is what becomes of the connection.
     Leave(Goodbye, Verdict),
 }
@@ -60,7 +64,15 @@ impl Client {
         };
         // An `async fn` would hold what it is given twice, for as long as the client lives.
         async move {
-            let ended = poll_fn(|cx| self.converse(&mut lease, &mut link, cx)).await;
+            let ended = loop {
+                let ended = poll_fn(|cx| self.converse(&mut lease, &mut link, cx)).await;
+                if !matches!(ended, Ok(Stop::Rest)) || !self.must_ask() {
+                    break ended;
+                }
+                if Box::pin(self.ask_what_is_left(&mut lease)).await == Left::Nothing {
+                    break ended;
+                }
+            };
             let (outcome, verdict, now) = self.close(&mut lease, &mut link.course, ended);
             if matches!(verdict, Verdict::Keep) && self.terms.reset.is_some() {
                 return Box::pin(self.reset(lease, outcome)).await;
@@ -120,6 +132,9 @@ impl Client {
         let server: &mut ServerConn = lease;
         // Where it is `Setup`, the exchange holds the client's data back until it is over.
         link(&mut self.state, &mut server.state, &mut server.output.bytes);
+        if self.route.is_some() {
+            self.begin_journey(&mut server.state, &mut server.output.bytes, now);
+        }
     }
 
     fn delist(&mut self, lease: &Lease<Server>) {
@@ -141,8 +156,48 @@ impl Client {
         if let Some(leave) = self.facts.control.pending() {
             return Poll::Ready(Err(Fault::from(leave)));
         }
-        let slot = lease.slot();
+        let stop = loop {
+            match self.exchange(lease, link, cx) {
+                Poll::Ready(Stop::Gate) => self.open_gate(&lease.state),
+                stop => break stop,
+            }
+        };
+        if let Poll::Ready(stop) = stop {
+            return Poll::Ready(Ok(stop));
+        }
+        if self.facts.control.take_nudge() {
+            let (pools, slot) = (&self.pooler.pools, lease.slot());
+            link.unwanted = pools.with(|pools, _| pools.is_close_needed(slot));
+        }
+        if link.unwanted {
+            if self.may_run_again() {
+                return Poll::Ready(Ok(Stop::Again(Again::Lost)));
+            }
+            if lease.state.is_at_rest() {
+                return Poll::Ready(Err(Fault::ConfigurationChanged));
+            }
+        }
+        let deadline = link.course.timing.deadline(&self.terms.timeouts);
+        match poll_deadline(&mut link.timer, deadline, cx) {
+            Poll::Ready(overdue) => Poll::Ready(Err(overdue.into())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn exchange(
+        &mut self,
+        lease: &mut Lease<Server>,
+        link: &mut Link,
+        cx: &mut Context<'_>,
+    ) -> Poll<Stop> {
         let server: &mut ServerConn = lease;
+        let route = self.route.as_deref();
+        let hold = match self.terms.mode {
+            _ if route.is_some_and(Route::keeps_connection) => Hold::Session,
+            PoolMode::Session => Hold::Session,
+            PoolMode::Transaction => Hold::Transaction,
+            PoolMode::Statement => Hold::Statement,
+        };
         let mut exchange = Exchange {
             client: &mut self.state,
             client_side: Side {
@@ -156,28 +211,11 @@ impl Client {
                 input: &mut server.input,
                 output: &mut server.output,
             },
-            hold: match self.terms.mode {
-                PoolMode::Session => Hold::Session,
-                PoolMode::Transaction => Hold::Transaction,
-                PoolMode::Statement => Hold::Statement,
-            },
+            hold,
             course: &mut link.course,
+            writes: route.and_then(Route::writes),
         };
-        if let Poll::Ready(stop) = exchange.poll(cx) {
-            return Poll::Ready(Ok(stop));
-        }
-        if self.facts.control.take_nudge() {
-            let pools = &self.pooler.pools;
-            link.unwanted = pools.with(|pools, _| pools.is_close_needed(slot));
-        }
-        if link.unwanted && server.state.is_at_rest() {
-            return Poll::Ready(Err(Fault::ConfigurationChanged));
-        }
-        let deadline = link.course.timing.deadline(&self.terms.timeouts);
-        match poll_deadline(&mut link.timer, deadline, cx) {
-            Poll::Ready(overdue) => Poll::Ready(Err(overdue.into())),
-            Poll::Pending => Poll::Pending,
-        }
+        exchange.poll(cx)
     }
 
     /// Counts what has happened, and says what becomes of the client and of the connection, and when
@@ -203,17 +241,40 @@ impl Client {
         ] {
             self.stats.add(counter, amount);
         }
-        let (outcome, verdict) = match conclude(ended, &self.state, &lease.state) {
-            End::Rest => (Ok(()), Verdict::Keep),
-            End::Leave(goodbye, verdict) => (Err(goodbye), verdict),
+        let journeyed = match ended {
+            Ok(Stop::Again(_)) => Journeyed::Again,
+            Ok(_) | Err(_) => Journeyed::Arrived,
+        };
+        let end = match ended {
+            Ok(Stop::Again(again)) => self.again(&again),
+            ended => conclude(ended, &self.state, &lease.state),
+        };
+        let (outcome, verdict) = match end {
+            End::Rest | End::Again(Verdict::Keep) => (Ok(()), Verdict::Keep),
+            End::Again(verdict) => (Ok(()), verdict),
+            End::Leave(goodbye, verdict) => (Err(goodbye), self.unless_pinned(verdict)),
         };
         self.delist(lease);
         self.count();
+        self.end_journey(now, journeyed);
         let verdict = match verdict {
             Verdict::Keep if self.terms.reset.is_none() => self.last_look(lease),
             verdict => verdict,
         };
         (outcome, verdict, now)
+    }
+
+    /// What was on trial must run again.
+    fn again(&mut self, again: &Again) -> End {
+        let verdict = match again {
+            Again::Refused(_) => Verdict::Keep,
+            Again::Abandoned(_) => Verdict::Discard(Why::Conversation("read refused")),
+            Again::Lost => Verdict::Discard(Why::Crashed),
+        };
+        match self.run_again(again) {
+            Tries::Left => End::Again(verdict),
+            Tries::Spent => End::Leave(Fault::ServerCrashed.into(), Verdict::Discard(Why::Crashed)),
+        }
     }
 
     /// Resets the connection, as its pool wants that, and gives it back.
@@ -249,7 +310,8 @@ impl Client {
 fn conclude(ended: Result<Stop, Fault>, client: &ClientState, server: &ServerState) -> End {
     let discard = |reason| Verdict::Discard(Why::Conversation(reason));
     match ended {
-        Ok(Stop::Rest | Stop::Gate | Stop::Again(_)) => End::Rest,
+        Ok(Stop::Rest | Stop::Gate) => End::Rest,
+        Ok(Stop::Again(_)) => End::Again(Verdict::Discard(Why::Crashed)),
         Ok(Stop::ClientGone(gone)) => {
             let goodbye = match gone {
                 super::exchange::Gone::Terminated => Goodbye::Terminated,

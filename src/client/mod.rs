@@ -9,6 +9,8 @@ pub mod greeting;
 pub mod life;
 pub mod linked;
 pub mod lookup;
+mod pins;
+mod routing;
 pub mod seat;
 pub mod timing;
 pub mod visitor;

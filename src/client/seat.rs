@@ -239,7 +239,7 @@ impl Seat {
         state.lend = buffers::small;
         let stats = self.room.stats.worker(usize::from(worker.0));
         stats.add(Counter::ClientLogins, 1);
-        Client {
+        let mut client = Client {
             mailbox: pooler.pools.mailbox(),
             pooler,
             worker,
@@ -253,6 +253,9 @@ impl Seat {
             stats,
             pool: self.pool,
             key,
-        }
+            route: None,
+        };
+        client.adopt_route();
+        client
     }
 }

@@ -42,10 +42,12 @@ impl Client {
         self.refresh_terms();
         let now = Instant::now();
         let std_now = now.into_std();
+        let pool = self.pool_for_next(std_now);
+        let wait = self.patience(self.terms.wait);
         let request = Request {
             home: self.worker,
             kind: WaiterKind::Established,
-            deadline: self.terms.wait.map(|limit| (now + limit).into_std()),
+            deadline: wait.map(|limit| (now + limit).into_std()),
         };
         let Self {
             pooler,
@@ -54,10 +56,9 @@ impl Client {
             input,
             output,
             facts,
-            pool,
             ..
         } = self;
-        let mut acquire = mailbox.acquire(*pool, &request, std_now);
+        let mut acquire = mailbox.acquire(pool, &request, std_now);
         if let Some(lease) = acquire.take_ready() {
             return Ok(Granted {
                 lease,

@@ -25,3 +25,6 @@ pub use observation::{Demand, Event, Failure, Left, Observation, Policy, Role};
 pub use position::{MayRead, Position, Scope, SharedWrites};
 pub use state::{Cluster, HostSpec};
 pub use view::{ClusterView, Distance, HostId, HostState, HostView, Refused, Standing};
+
+#[cfg(test)]
+mod simulation;

@@ -156,6 +156,11 @@ impl Position {
         *self = Self::default();
     }
 
+    /// Everything up to here must be shown to it, as far as that is known.
+    pub fn floor(&self) -> Lsn {
+        self.floor
+    }
+
     /// The last host that was touched, for reads that stay where they are.
     pub fn last_host(&self) -> Option<HostId> {
         (self.host != NOWHERE).then_some(self.host)

@@ -4,6 +4,7 @@
 //! (`client`), the console (`admin`). Invariant: whatever is shared is either immutable and swapped
 //! whole, or behind a lock that is held for no longer than a look or a change.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Instant, SystemTime};
@@ -27,6 +28,7 @@ use admission::Admission;
 use alike::SharedValues;
 use cancel_keys::CancelKeys;
 use client_facts::ClientFacts;
+use clusters::Clusters;
 use credentials::Credentials;
 use directory::Directory;
 use room::{Room, Rooms};
@@ -36,6 +38,7 @@ pub mod admission;
 pub mod alike;
 pub mod cancel_keys;
 pub mod client_facts;
+pub mod clusters;
 pub mod control;
 pub mod credentials;
 pub mod directory;
@@ -61,6 +64,8 @@ pub struct Pooler {
     pub pools: ServerPools,
     /// What the clients of a pool share.
     pub rooms: Rooms,
+    /// Servers with the same data.
+    pub clusters: Clusters,
     /// Connected clients.
     pub clients: Directory<ClientFacts>,
     /// Connected servers.
@@ -111,6 +116,14 @@ pub struct Parts {
     pub now: Instant,
 }
 
+/// A seed for each worker, not to be guessed from outside.
+fn seeds(workers: usize) -> Box<[u64]> {
+    let random = RandomState::new();
+    (0..workers.max(1))
+        .map(|worker| random.hash_one(worker))
+        .collect()
+}
+
 /// Derived SCRAM keys that are remembered.
 const KEYS_KEPT: usize = 4096;
 
@@ -122,6 +135,7 @@ impl Pooler {
             generation: AtomicU64::new(0),
             pools: PoolHandle::new(opener::PoolerOpener(me.clone())),
             rooms: Rooms::default(),
+            clusters: Clusters::new(seeds(parts.workers)),
             clients: Directory::default(),
             servers: Directory::default(),
             cancel_keys: Arc::default(),

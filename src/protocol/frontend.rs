@@ -89,6 +89,12 @@ fn put_header(out: &mut BytesMut, tag: u8, body: usize) {
     out.put_u32(u32::try_from(body + 4).expect("the frame was within the protocol's limit"));
 }
 
+/// Writes a frame with this body.
+pub fn put_frame(out: &mut BytesMut, tag: u8, body: &[u8]) {
+    put_header(out, tag, body.len());
+    out.put_slice(body);
+}
+
 /// Writes a `Parse` with this name and an original rest.
 pub fn put_parse(out: &mut BytesMut, name: &[u8], rest: &[u8]) {
     put_header(out, b'P', name.len() + 1 + rest.len());

@@ -88,6 +88,8 @@ impl SqlState {
     pub const IDLE_IN_TRANSACTION_TIMEOUT: Self = Self(*b"25P03");
     /// `config_file_error`.
     pub const CONFIG_FILE_ERROR: Self = Self(*b"F0000");
+    /// `invalid_parameter_value`.
+    pub const INVALID_PARAMETER_VALUE: Self = Self(*b"22023");
     /// `feature_not_supported`.
     pub const FEATURE_NOT_SUPPORTED: Self = Self(*b"0A000");
     /// `program_limit_exceeded`.

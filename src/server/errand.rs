@@ -47,6 +47,30 @@ pub async fn run(conn: &mut ServerConn, sql: &str) -> Result<(), ErrandError> {
     converse(conn, &request, |_, _| Ok(())).await
 }
 
+/// Asks a question whose answer is one boolean; anything else is no. Notifications that come meanwhile
+/// are the client's, and go to `aside`.
+pub async fn ask(
+    conn: &mut ServerConn,
+    sql: &str,
+    aside: &mut BytesMut,
+) -> Result<bool, ErrandError> {
+    let mut request = BytesMut::new();
+    frontend::put_query(&mut request, sql);
+    let mut answer = false;
+    converse(conn, &request, |tag, body| {
+        if tag == b'A' {
+            frontend::put_frame(aside, tag, body);
+        }
+        if tag == b'D' {
+            let mut reader = Reader::new(body);
+            answer = reader.count()? == 1 && reader.value()? == Some(&b"t"[..]);
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(answer)
+}
+
 /// What `auth_query` found.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Found {

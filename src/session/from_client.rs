@@ -62,7 +62,15 @@ fn gated(
             return Ok(FromClient::Drained);
         }
         Some(Gate::More(_)) if !leaves => 0,
-        Some(Gate::Shut) if !leaves => return Ok(FromClient::Wait),
+        Some(Gate::Shut) if !leaves => {
+            // What has gone before has begun a transaction: what comes next cannot be for another.
+            let inside = server.is_some_and(|s| s.is_quiet() && !s.is_at_rest());
+            return Ok(if inside {
+                FromClient::Gate
+            } else {
+                FromClient::Wait
+            });
+        }
         Some(Gate::Bytes(_) | Gate::More(_) | Gate::Shut) | None => {
             return ungated(client, server, bytes);
         }
@@ -332,7 +340,7 @@ impl Pump<'_> {
 
 /// Takes bytes off an input. One that is emptied keeps its whole buffer.
 #[inline]
-pub(super) fn skip(input: &mut BytesMut, count: usize) {
+pub fn skip(input: &mut BytesMut, count: usize) {
     if count == input.len() {
         input.clear();
     } else {

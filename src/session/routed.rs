@@ -66,6 +66,16 @@ pub struct Routed {
     held: BytesMut,
     /// The client's unnamed statement as it was before the trial.
     unnamed: Option<Box<[u8]>>,
+    place: Place,
+}
+
+/// What kind of server it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Its answers are the last word, as long as it gives any.
+    Primary,
+    /// The primary may know better.
+    Replica,
 }
 
 impl Default for Routed {
@@ -78,13 +88,15 @@ impl Default for Routed {
             unsent: 0,
             held: BytesMut::new(),
             unnamed: None,
+            place: Place::Replica,
         }
     }
 }
 
 impl Routed {
     /// A link begins: nothing may pass yet.
-    pub fn begin(&mut self) {
+    pub fn begin(&mut self, place: Place) {
+        self.place = place;
         self.gate = Gate::Bytes(0);
         self.forget();
     }
@@ -103,8 +115,7 @@ impl Routed {
     fn open(&mut self, bytes: usize) {
         match &mut self.gate {
             Gate::Bytes(before) => *before = before.saturating_add(bytes),
-            Gate::More(_) => self.gate = Gate::Bytes(bytes),
-            Gate::Shut => {}
+            Gate::More(_) | Gate::Shut => self.gate = Gate::Bytes(bytes),
         }
     }
 
@@ -191,7 +202,7 @@ impl Routed {
         again.truncate(again.len().saturating_sub(unsent));
         again.extend_from_slice(input);
         *input = again;
-        self.begin();
+        self.begin(self.place);
     }
 
     // What the server's replies mean for the trial.
@@ -257,7 +268,7 @@ impl Routed {
 
     /// An error has come. True where it is no answer for the client: the read will run again.
     pub(super) fn refuse(&mut self, code: SqlState) -> bool {
-        if self.replies != Replies::Held || !runs_again_after(code) {
+        if self.replies != Replies::Held || !runs_again_after(code, self.place) {
             return false;
         }
         self.unsent = self.left();
@@ -271,24 +282,26 @@ impl Routed {
 /// Errors that say something about the server and not about the read: it writes after all, conflicts
 /// with recovery, needs what a standby has not (or has not yet), or the server is going down.
 /// What it names may be too new for a replica, so that "does not exist" is asked of the primary too.
-fn runs_again_after(code: SqlState) -> bool {
-    matches!(
-        code.as_str(),
-        "25006" // read_only_sql_transaction: "cannot execute … in a read-only transaction"
+fn runs_again_after(code: SqlState, place: Place) -> bool {
+    let leaving = ["57P01", "57P02", "57P03"]; // admin_shutdown, crash_shutdown, cannot_connect_now
+    if place == Place::Primary {
+        return leaving.contains(&code.as_str());
+    }
+    leaving.contains(&code.as_str())
+        || matches!(
+            code.as_str(),
+            "25006" // read_only_sql_transaction: "cannot execute … in a read-only transaction"
             | "55000" // object_not_in_prerequisite_state: "recovery is in progress"
             | "0A000" // feature_not_supported: "cannot access temporary or unlogged relations during recovery"
             | "40001" // serialization_failure: "canceling statement due to conflict with recovery"
             | "40P01" // deadlock_detected: conflict with recovery, with deadlock
-            | "57P01" // admin_shutdown
-            | "57P02" // crash_shutdown
-            | "57P03" // cannot_connect_now
             | "57P04" // database_dropped: conflict with recovery
             | "42P01" // undefined_table
             | "42703" // undefined_column
             | "42883" // undefined_function
             | "42704" // undefined_object
             | "3F000" // invalid_schema_name
-    )
+        )
 }
 
 impl ClientState {
@@ -307,6 +320,21 @@ impl ClientState {
         }
         routed.keep(segment);
         true
+    }
+
+    /// The text behind a statement's name, as far as the client's own words are known.
+    pub fn statement_text(&self, name: &[u8]) -> Option<&[u8]> {
+        let rest = if name.is_empty() {
+            self.unnamed.as_deref()?
+        } else {
+            self.statements.find(name)?.statement.rest()
+        };
+        Some(rest.split_at(memchr::memchr(0, rest)?).0)
+    }
+
+    /// Longest frame that the client may send, in bytes.
+    pub fn frame_max(&self) -> usize {
+        self.frame_max
     }
 
     /// Takes what is on trial back into the input, to run again on another server. Names that it

@@ -196,6 +196,14 @@ impl ServerState {
         self.is_quiet() && self.status == TransactionStatus::Idle
     }
 
+    /// Outside of a transaction as far as the replies so far say, and nothing is open that more
+    /// messages must end. What is under way may begin one.
+    pub fn is_outside_transaction(&self) -> bool {
+        self.status == TransactionStatus::Idle
+            && self.batch == Batch::Closed
+            && self.copy == CopyIn::None
+    }
+
     /// Whether the server ignores everything up to the next `Sync`, as far as we know already.
     pub fn is_skipping(&self) -> bool {
         self.skipping
@@ -218,7 +226,8 @@ impl ServerState {
 
     /// Whether the client's next message must wait for replies to what was sent before.
     pub fn holds_client(&self) -> bool {
-        matches!(self.owed.back(), Some(Expect::Setup | Expect::Probe))
+        self.is_in_setup()
+            || matches!(self.owed.back(), Some(Expect::Setup | Expect::Probe))
             || self.owed.has_maybe_syncs()
             || self.may_lose_count()
             || (self.owed.len() >= MAX_OWED && !self.is_copy_in())

@@ -8,6 +8,23 @@
 //! Invariant: a statement that is not understood, not known or doubtful is never called a read.
 //! Not here: which server it goes to (`route`).
 
+pub mod catalog;
+pub mod classify;
+pub mod command;
+pub mod encoding;
+pub mod fingerprint;
+mod functions;
+pub mod lexer;
+pub mod pieces;
+pub mod statements;
 pub mod verdict;
+pub mod wish;
 
+pub use catalog::{Catalog, CatalogError, Knowledge};
+/// Temporary.
+pub fn classify(sql: &[u8], quoting: lexer::Quoting, catalog: &Catalog) -> Verdict {
+    let command = command::command(sql, quoting);
+    command::verdict_of(&command).unwrap_or_else(|| classify::classify_query(sql, quoting, catalog))
+}
+pub use fingerprint::{Fingerprint, fingerprint, normalize};
 pub use verdict::{Class, Effect, Effects, Reason, Verdict};

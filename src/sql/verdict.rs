@@ -75,6 +75,11 @@ impl Reason {
         Self::Learned,
     ];
 
+    /// Its place in [`Self::ALL`].
+    pub fn index(self) -> usize {
+        self as usize
+    }
+
     /// The word for it.
     pub fn word(self) -> &'static str {
         match self {
@@ -211,7 +216,10 @@ mod tests {
     }
 
     #[test]
-    fn every_reason_has_a_word_of_its_own() {
+    fn every_reason_has_a_place_and_a_word_of_its_own() {
+        for (place, reason) in Reason::ALL.iter().enumerate() {
+            assert_eq!(reason.index(), place, "{reason}");
+        }
         let words: std::collections::BTreeSet<_> =
             Reason::ALL.iter().map(|reason| reason.word()).collect();
         assert_eq!(words.len(), Reason::ALL.len());

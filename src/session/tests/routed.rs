@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use super::{Table, bind, done, error, execute, frame, parse, query, ready, sync};
 use crate::session::client_state::Tracking;
 use crate::session::from_client::FromClient;
-use crate::session::routed::Routed;
+use crate::session::routed::{Place, Routed};
 
 fn table(step: usize) -> Table {
     let mut table = Table::new(Tracking::On { limit: 10 }, step);
@@ -64,7 +64,7 @@ fn nothing_goes_before_it_is_granted_and_no_more_than_was() {
     table.routed().shut();
     assert_eq!(table.ask(b""), Ok(FromClient::Wait));
     assert_eq!(&table.client_input[..], &second[..]);
-    table.routed().begin();
+    table.routed().begin(Place::Replica);
     table.routed().await_more(second.len());
     assert_eq!(table.ask(b""), Ok(FromClient::Drained));
     assert_eq!(table.ask(b"X"), Ok(FromClient::Gate));
@@ -131,6 +131,22 @@ fn an_error_of_the_read_itself_is_the_answer() {
 }
 
 #[test]
+fn the_word_of_a_primary_is_the_last_one_unless_it_is_going_down() {
+    for code in ["25006", "40001", "42P01"] {
+        let mut table = table(1000);
+        table.routed().begin(Place::Primary);
+        table.try_read(&query("select 1"));
+        let replies = [refusal(code), ready(b'I')].concat();
+        assert_eq!(table.server(&replies), replies);
+    }
+    let mut table = table(1000);
+    table.routed().begin(Place::Primary);
+    table.try_read(&query("select 1"));
+    assert_eq!(table.server(&refusal("57P01")), b"");
+    assert!(table.routed().may_run_again());
+}
+
+#[test]
 fn an_error_behind_a_row_is_the_answer_whatever_it_says() {
     for step in STEPS {
         let mut table = table(step);
@@ -177,7 +193,7 @@ fn our_own_replies_wait_with_the_others() {
     table.routed().grant(prepare.len());
     assert_eq!(table.ask(&prepare), Ok(FromClient::Drained));
     table.server(&[frame(b'1', b""), ready(b'I')].concat());
-    table.routed().begin();
+    table.routed().begin(Place::Replica);
     // The server has the text: the second name is answered here.
     let read = [parse("t", "select 1"), bind("t"), execute(), sync()].concat();
     table.try_read(&read);
@@ -196,7 +212,7 @@ fn the_unnamed_statement_of_before_is_there_again() {
     table.server(&[frame(b'1', b""), ready(b'I')].concat());
     let before = table.client.unnamed.clone();
     assert!(before.is_some());
-    table.routed().begin();
+    table.routed().begin(Place::Replica);
     table.try_read(&[bind(""), execute(), sync()].concat());
     assert_eq!(table.client.unnamed, None);
     table.taken_back(b"");

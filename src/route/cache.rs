@@ -1,0 +1,223 @@
+//! Sans-IO. What statements are, remembered by their fingerprint, and how often they went where.
+//!
+//! One cache for each worker and cluster. Two generations: what was used since the last turn stays, so
+//! that the cache is bounded and what is in use is never lost.
+
+use std::collections::HashMap;
+
+use super::decide::{Decision, Target};
+use super::segment::Classes;
+use super::why::Why;
+use crate::sql::lexer::Quoting;
+use crate::sql::{Catalog, Class, Fingerprint, Reason, Verdict, classify, fingerprint, normalize};
+
+/// Statements in one generation.
+const GENERATION: usize = 2048;
+
+/// Longest text that is kept of a statement, in bytes.
+const MAX_TEXT: usize = 512;
+
+/// Fingerprints of one segment that are remembered for counting.
+const MAX_TOUCHED: usize = 16;
+
+/// One statement, whatever its literals.
+#[derive(Debug, Clone)]
+pub struct Known {
+    verdict: Verdict,
+    /// Of which catalog the verdict is.
+    catalog: u64,
+    /// A replica has refused it.
+    learned: bool,
+    /// Where it went.
+    pub counts: Counts,
+    /// Why, the last time.
+    pub why: Option<Why>,
+    /// Its text without literals.
+    pub text: Box<str>,
+}
+
+impl Known {
+    /// What it is.
+    pub fn verdict(&self) -> Verdict {
+        if self.learned && self.verdict.class == Class::Read {
+            return Verdict::primary(Reason::Learned);
+        }
+        self.verdict
+    }
+}
+
+/// How often a statement went where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// To the primary.
+    pub primary: u64,
+    /// To a replica.
+    pub replica: u64,
+    /// Of the latter: refused there, or lost, and run again.
+    pub again: u64,
+}
+
+impl Counts {
+    /// Those of several workers together.
+    pub fn add(&mut self, other: Self) {
+        self.primary += other.primary;
+        self.replica += other.replica;
+        self.again += other.again;
+    }
+}
+
+type Generation = HashMap<Fingerprint, Known, foldhash::fast::FixedState>;
+
+/// The memory of one worker.
+#[derive(Debug)]
+pub struct Cache {
+    seed: u64,
+    young: Generation,
+    old: Generation,
+    touched: Vec<Fingerprint>,
+    drawn: u64,
+    /// Decisions by reason.
+    pub decisions: [u64; Why::COUNT],
+    /// Statements that were parsed, because they were not known.
+    pub misses: u64,
+}
+
+impl Cache {
+    /// An empty one. `seed` is drawn by chance, so that nobody can make two statements look the same.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            young: Generation::default(),
+            old: Generation::default(),
+            touched: Vec::new(),
+            drawn: seed,
+            decisions: [0; Why::COUNT],
+            misses: 0,
+        }
+    }
+
+    /// Bits to choose by, different each time.
+    pub fn draw(&mut self) -> u64 {
+        self.drawn = self.drawn.wrapping_add(1);
+        self.drawn
+    }
+
+    /// All that is known, in no order.
+    pub fn known(&self) -> impl Iterator<Item = (Fingerprint, &Known)> {
+        let old = self
+            .old
+            .iter()
+            .filter(|(print, _)| !self.young.contains_key(print));
+        self.young
+            .iter()
+            .chain(old)
+            .map(|(print, known)| (*print, known))
+    }
+
+    /// Counts a decision on the segment whose statements were looked up last.
+    pub fn note(&mut self, decision: &Decision) {
+        if let Some(count) = self.decisions.get_mut(decision.why.index()) {
+            *count += 1;
+        }
+        for print in &self.touched {
+            if let Some(known) = self.young.get_mut(print) {
+                match decision.target {
+                    Target::Primary => known.counts.primary += 1,
+                    Target::Replica(_) => known.counts.replica += 1,
+                }
+                known.why = Some(decision.why);
+            }
+        }
+    }
+
+    /// The segment whose statements were looked up last has come back from a replica. Where that was
+    /// because it is no read, it goes to the primary from now on.
+    pub fn came_back(&mut self, lesson: Lesson) {
+        for print in &self.touched {
+            if let Some(known) = self.young.get_mut(print) {
+                known.counts.again += 1;
+                known.learned |= lesson == Lesson::IsNoRead;
+            }
+        }
+    }
+
+    fn entry(&mut self, print: Fingerprint) -> Option<&mut Known> {
+        if !self.young.contains_key(&print) {
+            let known = self.old.remove(&print)?;
+            self.insert(print, known);
+        }
+        self.young.get_mut(&print)
+    }
+
+    fn insert(&mut self, print: Fingerprint, known: Known) {
+        if self.young.len() >= GENERATION {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(print, known);
+    }
+}
+
+/// What a refusal says about the statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lesson {
+    /// It writes, or needs what only a primary has.
+    IsNoRead,
+    /// Nothing: the server was lost, or in conflict with its recovery.
+    None,
+}
+
+/// A cache with what it needs to learn a statement.
+#[derive(Debug)]
+pub struct Reading<'a> {
+    /// The memory.
+    pub cache: &'a mut Cache,
+    /// The functions of the database.
+    pub catalog: &'a Catalog,
+    /// Which catalog that is.
+    pub generation: u64,
+    /// How the client writes strings.
+    pub quoting: Quoting,
+}
+
+impl Reading<'_> {
+    /// Another segment begins.
+    pub fn begin(&mut self) {
+        self.cache.touched.clear();
+    }
+}
+
+impl Classes for Reading<'_> {
+    fn quoting(&self) -> Quoting {
+        self.quoting
+    }
+
+    fn verdict(&mut self, sql: &[u8]) -> Verdict {
+        let print = fingerprint(sql, self.quoting, self.cache.seed);
+        if self.cache.touched.len() < MAX_TOUCHED {
+            self.cache.touched.push(print);
+        }
+        let generation = self.generation;
+        if let Some(known) = self.cache.entry(print)
+            && known.catalog == generation
+        {
+            return known.verdict();
+        }
+        self.cache.misses += 1;
+        let verdict = classify(sql, self.quoting, self.catalog);
+        if let Some(known) = self.cache.entry(print) {
+            known.verdict = verdict;
+            known.catalog = generation;
+            return known.verdict();
+        }
+        let known = Known {
+            verdict,
+            catalog: generation,
+            learned: false,
+            counts: Counts::default(),
+            why: None,
+            text: normalize(sql, self.quoting, MAX_TEXT).into(),
+        };
+        self.cache.insert(print, known);
+        verdict
+    }
+}

@@ -1,0 +1,293 @@
+//! Sans-IO. From what a client has sent to where it goes.
+//!
+//! ```text
+//!   input ──look_ahead──► segment ──answered here?──► (nothing to send)
+//!                            └──in a transaction?──► where that is
+//!                                    └──decide──► primary or a replica, on trial or not
+//! ```
+
+use std::time::Instant;
+
+use bytes::BytesMut;
+
+use super::cache::Reading;
+use super::decide::{Attempt, Case, Decision, Outlook, Preference, Target, decide};
+use super::segment::{Ahead, Alone, Extent, Protocol, Segment, look_ahead};
+use super::session::{HoldBegin, Own, Session, is_read_only};
+use super::why::Why;
+use crate::cluster::choice::Chance;
+use crate::cluster::position::{Position, Scope};
+use crate::cluster::{ClusterView, Lsn};
+use crate::config::{Role, RouteMode};
+use crate::session::client_state::ClientState;
+use crate::session::params::ParamSet;
+use crate::sql::command::{Access, command};
+use crate::sql::lexer::Quoting;
+use crate::sql::wish::{self, wish};
+use crate::sql::{Class, Effect, Reason, Verdict};
+
+/// What the configuration says.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// `route_mode`
+    pub mode: RouteMode,
+    /// `role` of the entry.
+    pub role: Role,
+    /// Whether a `BEGIN` may be answered before a server has.
+    pub hold: HoldBegin,
+}
+
+/// Where the server at hand stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// There is none.
+    Unlinked,
+    /// At the end of a transaction, or it will be when it has answered what it was sent.
+    Between(Target),
+    /// Inside one.
+    InTransaction(Target),
+    /// The client keeps it, whatever comes.
+    Pinned(Target),
+}
+
+/// All that a plan depends on besides the client's bytes.
+#[derive(Debug)]
+pub struct Desk<'a> {
+    /// The client.
+    pub session: &'a mut Session,
+    /// What the configuration says.
+    pub rules: Rules,
+    /// The servers.
+    pub view: &'a ClusterView,
+    /// Whose writes must be seen.
+    pub scope: Scope<'a>,
+    /// The server at hand.
+    pub standing: Standing,
+    /// Whether pgweir may answer without a server.
+    pub alone: Alone,
+    /// Whether the segment at the start has failed on a server.
+    pub attempt: Attempt,
+    /// The time.
+    pub now: Instant,
+    /// By chance.
+    pub chance: Chance,
+}
+
+/// What comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plan {
+    /// More bytes are needed.
+    More,
+    /// The session deals with it without a server.
+    Own,
+    /// So many bytes of the input have been answered here.
+    Answered(usize),
+    /// So many bytes that go wherever the others before them went.
+    Loose(usize),
+    /// A segment for that server.
+    Go(Journey),
+}
+
+/// A segment and where it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Journey {
+    /// Where.
+    pub decision: Decision,
+    /// Bytes of it.
+    pub bytes: usize,
+    /// Whether it can run again elsewhere.
+    pub trial: Trial,
+    /// What it is.
+    pub verdict: Verdict,
+}
+
+/// Whether a segment can run again elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trial {
+    /// It can: a read, whole, and outside of a transaction.
+    Yes,
+    /// It cannot.
+    No,
+}
+
+/// How strings are written.
+pub fn quoting(params: &ParamSet) -> Quoting {
+    match params.value("standard_conforming_strings") {
+        Some("off") => Quoting::Backslash,
+        Some(_) | None => Quoting::Standard,
+    }
+}
+
+fn default_access(params: &ParamSet) -> Access {
+    match params.value("default_transaction_read_only") {
+        Some("on") => Access::ReadOnly,
+        Some(_) | None => Access::ReadWrite,
+    }
+}
+
+/// Looks at the start of `input`. Answers of ours go to `out`.
+pub fn plan(
+    input: &[u8],
+    client: &ClientState,
+    reading: &mut Reading<'_>,
+    desk: &mut Desk<'_>,
+    out: &mut BytesMut,
+) -> Plan {
+    reading.begin();
+    let begun = desk.session.has_begun();
+    let alone = if begun {
+        Alone::NeedsServer
+    } else {
+        desk.alone
+    };
+    let segment = match look_ahead(input, client, alone, reading) {
+        Ahead::More => return Plan::More,
+        Ahead::Own | Ahead::Loose(_) if begun && input.first() != Some(&b'X') => {
+            return Plan::Go(Journey::after_begin(input.len())); // the reply must say that it is open
+        }
+        Ahead::Own => return Plan::Own,
+        Ahead::Loose(bytes) => return Plan::Loose(bytes),
+        Ahead::Segment(segment) => segment,
+    };
+    let wished = segment.first.and_then(|sql| wish(sql, reading.quoting));
+    if let Some(lsn) = wished.and_then(|wish| wish.min_lsn) {
+        desk.session.position.raise(Lsn(lsn));
+    }
+    if desk.controls(&segment, reading.quoting, out) == Own::Answered {
+        return Plan::Answered(segment.bytes);
+    }
+    let preference = match wished.and_then(|wish| wish.target) {
+        Some(wish::Target::Primary) => Preference::Primary,
+        Some(wish::Target::Replica) => Preference::Replica,
+        None => desk.session.preference(),
+    };
+    let part = desk.part_of(&segment, default_access(&client.params));
+    let mut decision = desk.decision(&segment, part, preference);
+    reading.cache.note(&decision);
+    if desk.rules.mode == RouteMode::Observe {
+        decision.target = Target::Primary;
+    }
+    Plan::Go(Journey {
+        decision,
+        bytes: segment.bytes,
+        trial: trial_of(&segment, part, decision),
+        verdict: segment.verdict,
+    })
+}
+
+/// Which part of a transaction a segment is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// A transaction of its own.
+    Alone,
+    /// The beginning of one that only reads.
+    BeginsReading,
+    /// The beginning of one that may write.
+    Begins,
+    /// It goes where it is already, and for that reason.
+    Inside(Target, Why),
+}
+
+fn trial_of(segment: &Segment<'_>, part: Part, decision: Decision) -> Trial {
+    let elsewhere = decision.target != Target::Primary;
+    let is_read = segment.verdict.class == Class::Read || elsewhere;
+    if part == Part::Alone && segment.extent == Extent::Whole && is_read {
+        Trial::Yes
+    } else {
+        Trial::No
+    }
+}
+
+impl Desk<'_> {
+    /// Commands about the transaction or about settings: some are answered here, some are noted.
+    fn controls(&mut self, segment: &Segment<'_>, quoting: Quoting, out: &mut BytesMut) -> Own {
+        let Some(sql) = segment.first else {
+            return Own::Not;
+        };
+        let class = segment.verdict.class;
+        let about = [Reason::TransactionControl, Reason::Setting].map(Class::Primary);
+        if !about.contains(&class) {
+            return Own::Not;
+        }
+        let command = command(sql, quoting);
+        if self.standing == Standing::Unlinked && segment.protocol == Protocol::Simple {
+            let view = self.view;
+            let lsn = |position: &mut Position| position.lsn(view);
+            let hold = self.rules.hold;
+            if self.session.answer((sql, &command), hold, lsn, out) == Own::Answered {
+                return Own::Answered;
+            }
+        }
+        self.session.note(&command);
+        Own::Not
+    }
+
+    fn part_of(&self, segment: &Segment<'_>, default: Access) -> Part {
+        match self.standing {
+            Standing::InTransaction(target) => return Part::Inside(target, Why::Transaction),
+            Standing::Pinned(target) => return Part::Inside(target, Why::Pinned),
+            Standing::Unlinked | Standing::Between(_) => {}
+        }
+        let reads = match segment.begins {
+            Some(options) => is_read_only(options, default),
+            None if self.session.has_begun() => self.session.has_begun_read_only(default),
+            None => return Part::Alone,
+        };
+        if reads {
+            Part::BeginsReading
+        } else {
+            Part::Begins
+        }
+    }
+
+    fn decision(&mut self, segment: &Segment<'_>, part: Part, preference: Preference) -> Decision {
+        let undecided = preference == Preference::Auto && self.rules.role == Role::Auto;
+        let settled = |target, why| Decision {
+            target,
+            why,
+            outlook: Outlook::Settled,
+        };
+        match part {
+            Part::Inside(target, why) => return settled(target, why),
+            Part::Begins if undecided => return settled(Target::Primary, Why::Transaction),
+            Part::Begins | Part::BeginsReading | Part::Alone => {}
+        }
+        let case = Case {
+            verdict: segment.verdict,
+            preference,
+            role: self.rules.role,
+            attempt: self.attempt,
+            view: self.view,
+            scope: self.scope,
+            now: self.now,
+            chance: self.chance,
+        };
+        decide(&case, &mut self.session.position)
+    }
+}
+
+impl Journey {
+    /// Something that is no statement, behind a `BEGIN` that has not been sent.
+    fn after_begin(bytes: usize) -> Self {
+        Self {
+            decision: Decision {
+                target: Target::Primary,
+                why: Why::Transaction,
+                outlook: Outlook::Settled,
+            },
+            bytes,
+            trial: Trial::No,
+            verdict: Verdict::primary(Reason::TransactionControl),
+        }
+    }
+
+    /// Whether it may change what others see.
+    pub fn may_write(&self) -> bool {
+        self.verdict.class != Class::Read
+    }
+
+    /// Whether the server must be asked afterwards what the client has left there.
+    pub fn may_pin(&self) -> bool {
+        self.verdict.effects.has(Effect::Pins) || self.verdict.effects.has(Effect::Unpins)
+    }
+}

@@ -1,0 +1,460 @@
+//! Sans-IO. Cuts SQL into tokens as `PostgreSQL`'s own scanner does.
+//!
+//! Any bytes are accepted, and the tokens cover every byte once and in order. The encoding is not
+//! known: a byte of 0x80 and above belongs to an identifier, which holds for every encoding whose
+//! characters of several bytes have no ASCII byte in them (`can_read`). Where versions of
+//! `PostgreSQL` differ, the reading is taken that one of them accepts: what a server refuses to read
+//! it does not run either. Not here: what the tokens mean.
+
+use memchr::{memchr, memchr2};
+
+/// How a backslash in a plain string is read: the setting `standard_conforming_strings`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Quoting {
+    /// It is a character like any other: `on`.
+    #[default]
+    Standard,
+    /// It escapes the next one: `off`.
+    Backslash,
+}
+
+/// What a token is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Spaces, tabs, ends of lines.
+    Space,
+    /// `-- to the end of the line`, without that end, or `/* nested */`.
+    Comment,
+    /// A keyword or a name without quotes.
+    Word,
+    /// `"a name"` or `U&"one with escapes"`.
+    Quoted,
+    /// `'a string'`, one with a prefix (`E B X N U&`), or `$$one$$`, with all its continuations.
+    Text,
+    /// `1`, `.5`, `1e-3`, `0x1F`, `1_000`. A sign is an operator.
+    Number,
+    /// `$1`.
+    Param,
+    /// `+`, `<>`, `->>`, `=>`.
+    Operator,
+    /// `( ) [ ] , ; . : :: := ..`
+    Punctuation,
+    /// A byte that begins nothing, or a string, name or comment without an end: no server runs it.
+    Broken,
+}
+
+/// A piece of the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Token<'a> {
+    /// What it is.
+    pub kind: Kind,
+    /// All its bytes.
+    pub text: &'a [u8],
+}
+
+impl Token<'_> {
+    /// Whether it means something to the grammar.
+    pub fn is_significant(&self) -> bool {
+        !matches!(self.kind, Kind::Space | Kind::Comment)
+    }
+
+    /// Whether it is this keyword, given in lower case.
+    pub fn is_word(&self, word: &str) -> bool {
+        self.kind == Kind::Word && self.text.eq_ignore_ascii_case(word.as_bytes())
+    }
+
+    /// Whether it is this punctuation or operator.
+    pub fn is(&self, symbol: &str) -> bool {
+        matches!(self.kind, Kind::Punctuation | Kind::Operator) && self.text == symbol.as_bytes()
+    }
+}
+
+/// What a byte can begin.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Space,
+    Letter,
+    Digit,
+    Operator,
+    Single,
+    Dot,
+    Colon,
+    Dollar,
+    Quote,
+    DoubleQuote,
+    Junk,
+}
+
+const CLASSES: [Class; 256] = {
+    let mut classes = [Class::Junk; 256];
+    let mut byte = 0_u8;
+    loop {
+        classes[byte as usize] = match byte {
+            b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => Class::Space,
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80.. => Class::Letter,
+            b'0'..=b'9' => Class::Digit,
+            b'~' | b'!' | b'@' | b'#' | b'^' | b'&' | b'|' | b'`' | b'?' | b'+' | b'-' | b'*'
+            | b'/' | b'%' | b'<' | b'>' | b'=' => Class::Operator,
+            b'(' | b')' | b'[' | b']' | b',' | b';' => Class::Single,
+            b'.' => Class::Dot,
+            b':' => Class::Colon,
+            b'$' => Class::Dollar,
+            b'\'' => Class::Quote,
+            b'"' => Class::DoubleQuote,
+            _ => Class::Junk,
+        };
+        if byte == u8::MAX {
+            break classes;
+        }
+        byte += 1;
+    }
+};
+
+fn class(byte: u8) -> Class {
+    CLASSES[usize::from(byte)]
+}
+
+/// An operator of this many bytes is refused: `NAMEDATALEN`.
+const OPERATOR_TOO_LONG: usize = 64;
+
+/// The tokens of a text.
+#[derive(Debug, Clone)]
+pub struct Lexer<'a> {
+    rest: &'a [u8],
+    quoting: Quoting,
+    /// So many of the next bytes are known to be operators by themselves, so that a long row of
+    /// signs is looked at once and not once for each.
+    signs: usize,
+}
+
+impl<'a> Lexer<'a> {
+    /// Begins at the start of a text.
+    pub fn new(sql: &'a [u8], quoting: Quoting) -> Self {
+        Self {
+            rest: sql,
+            quoting,
+            signs: 0,
+        }
+    }
+
+    /// What has not been read.
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// How strings are read.
+    pub fn quoting(&self) -> Quoting {
+        self.quoting
+    }
+
+    /// The next token that is neither space nor comment.
+    pub fn next_significant(&mut self) -> Option<Token<'a>> {
+        loop {
+            if let Some((b' ', rest)) = self.rest.split_first() {
+                self.rest = rest;
+            }
+            let token = self.next()?;
+            if token.is_significant() {
+                return Some(token);
+            }
+        }
+    }
+
+    /// Kind and length of what the bytes begin with.
+    fn scan(&mut self, first: u8) -> (Kind, usize) {
+        let bytes = self.rest;
+        match class(first) {
+            Class::Space => (Kind::Space, run(bytes, 1, |class| class == Class::Space)),
+            Class::Letter => self.word(first),
+            Class::Digit => (Kind::Number, number(bytes)),
+            Class::Operator => self.operator(first),
+            Class::Single => (Kind::Punctuation, 1),
+            Class::Dot => match bytes.get(1) {
+                Some(b'0'..=b'9') => (Kind::Number, number(bytes)),
+                Some(b'.') => (Kind::Punctuation, 2),
+                _ => (Kind::Punctuation, 1),
+            },
+            Class::Colon => match bytes.get(1) {
+                Some(b':' | b'=') => (Kind::Punctuation, 2),
+                _ => (Kind::Punctuation, 1),
+            },
+            Class::Dollar => dollar(bytes),
+            Class::Quote => ended(Kind::Text, self.string(1), bytes),
+            Class::DoubleQuote => ended(Kind::Quoted, close(bytes, 1, b'"'), bytes),
+            Class::Junk => (Kind::Broken, 1),
+        }
+    }
+
+    /// A word, or a string or name with a letter before it.
+    fn word(&self, first: u8) -> (Kind, usize) {
+        let bytes = self.rest;
+        match (first, bytes.get(1), bytes.get(2)) {
+            (b'e' | b'E', Some(b'\''), _) => {
+                let end = strings(bytes, 2, escaped);
+                ended(Kind::Text, end, bytes)
+            }
+            (b'b' | b'B' | b'x' | b'X', Some(b'\''), _) => {
+                let end = strings(bytes, 2, |bytes, from| find(bytes, from, b'\''));
+                ended(Kind::Text, end, bytes)
+            }
+            (b'n' | b'N', Some(b'\''), _) => ended(Kind::Text, self.string(2), bytes),
+            (b'u' | b'U', Some(b'&'), Some(b'\'')) => {
+                let end = strings(bytes, 3, |bytes, from| close(bytes, from, b'\''));
+                // Such strings are refused where a backslash escapes.
+                match self.quoting {
+                    Quoting::Standard => ended(Kind::Text, end, bytes),
+                    Quoting::Backslash => ended(Kind::Broken, end, bytes),
+                }
+            }
+            (b'u' | b'U', Some(b'&'), Some(b'"')) => {
+                ended(Kind::Quoted, close(bytes, 3, b'"'), bytes)
+            }
+            _ => (Kind::Word, identifier(bytes, 1)),
+        }
+    }
+
+    /// The end of a plain string whose inside begins at `from`.
+    fn string(&self, from: usize) -> Option<usize> {
+        match self.quoting {
+            Quoting::Standard => strings(self.rest, from, |bytes, from| close(bytes, from, b'\'')),
+            Quoting::Backslash => strings(self.rest, from, escaped),
+        }
+    }
+
+    /// An operator, or a comment, which begins with what could be one.
+    fn operator(&mut self, first: u8) -> (Kind, usize) {
+        let bytes = self.rest;
+        if starts_comment(first, bytes.get(1)) {
+            return match first {
+                b'-' => (Kind::Comment, line_end(bytes, 2)),
+                _ => ended(Kind::Comment, block_comment(bytes), bytes),
+            };
+        }
+        if let Some(left) = self.signs.checked_sub(1) {
+            self.signs = left;
+            return (Kind::Operator, 1);
+        }
+        let (length, signs) = operator(bytes);
+        self.signs = signs;
+        if length < OPERATOR_TOO_LONG {
+            (Kind::Operator, length)
+        } else {
+            (Kind::Broken, length)
+        }
+    }
+}
+
+impl<'a> Iterator for Lexer<'a> {
+    type Item = Token<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Token<'a>> {
+        let first = *self.rest.first()?;
+        let (kind, length) = self.scan(first);
+        let (text, rest) = self
+            .rest
+            .split_at_checked(length)
+            .unwrap_or((self.rest, &[]));
+        self.rest = rest;
+        Some(Token { kind, text })
+    }
+}
+
+/// A thing that needs an end: without one it is the whole rest, and broken.
+fn ended(kind: Kind, end: Option<usize>, bytes: &[u8]) -> (Kind, usize) {
+    end.map_or((Kind::Broken, bytes.len()), |end| (kind, end))
+}
+
+/// Where a run of bytes of some classes ends that lasts at least until `from`.
+fn run(bytes: &[u8], from: usize, is_in: impl Fn(Class) -> bool) -> usize {
+    let tail = bytes.get(from..).unwrap_or_default();
+    let length = tail.iter().position(|byte| !is_in(class(*byte)));
+    from + length.unwrap_or(tail.len())
+}
+
+fn identifier(bytes: &[u8], from: usize) -> usize {
+    run(bytes, from, |class| {
+        matches!(class, Class::Letter | Class::Digit | Class::Dollar)
+    })
+}
+
+/// The position after the next such byte.
+fn find(bytes: &[u8], from: usize, byte: u8) -> Option<usize> {
+    Some(from + memchr(byte, bytes.get(from..)?)? + 1)
+}
+
+/// The position after the quote that ends what goes on at `from`; two quotes are one inside.
+fn close(bytes: &[u8], mut from: usize, quote: u8) -> Option<usize> {
+    loop {
+        from = find(bytes, from, quote)?;
+        if bytes.get(from) != Some(&quote) {
+            return Some(from);
+        }
+        from += 1;
+    }
+}
+
+/// The same for a string in which a backslash escapes the next byte.
+fn escaped(bytes: &[u8], mut from: usize) -> Option<usize> {
+    loop {
+        from += memchr2(b'\\', b'\'', bytes.get(from..)?)? + 1;
+        let is_escape = bytes.get(from.checked_sub(1)?) == Some(&b'\\');
+        if !is_escape && bytes.get(from) != Some(&b'\'') {
+            return Some(from);
+        }
+        from += 1;
+    }
+}
+
+/// The end of a string and of those that continue it, each ended as `end` says.
+fn strings(
+    bytes: &[u8],
+    from: usize,
+    end: impl Fn(&[u8], usize) -> Option<usize>,
+) -> Option<usize> {
+    let mut at = end(bytes, from)?;
+    while let Some(inside) = continuation(bytes, at) {
+        at = end(bytes, inside)?;
+    }
+    Some(at)
+}
+
+/// Where the inside of a string begins that continues the one before `from`: between them is an end
+/// of line, otherwise space and comments of the `--` kind.
+fn continuation(bytes: &[u8], from: usize) -> Option<usize> {
+    let (mut at, mut is_new_line) = (from, false);
+    loop {
+        match bytes.get(at)? {
+            b' ' | b'\t' | 0x0b | 0x0c => at += 1,
+            b'\n' | b'\r' => (at, is_new_line) = (at + 1, true),
+            b'-' if bytes.get(at + 1) == Some(&b'-') => at = line_end(bytes, at + 2),
+            b'\'' if is_new_line => return Some(at + 1),
+            _ => return None,
+        }
+    }
+}
+
+fn line_end(bytes: &[u8], from: usize) -> usize {
+    let tail = bytes.get(from..).unwrap_or_default();
+    from + memchr2(b'\n', b'\r', tail).unwrap_or(tail.len())
+}
+
+fn starts_comment(first: u8, second: Option<&u8>) -> bool {
+    matches!((first, second), (b'-', Some(b'-')) | (b'/', Some(b'*')))
+}
+
+/// The end of a comment that may have others inside.
+fn block_comment(bytes: &[u8]) -> Option<usize> {
+    let (mut at, mut depth) = (2, 1_usize);
+    while depth > 0 {
+        at += memchr2(b'*', b'/', bytes.get(at..)?)?;
+        match (bytes.get(at)?, bytes.get(at + 1)) {
+            (b'/', Some(b'*')) => (at, depth) = (at + 2, depth + 1),
+            (b'*', Some(b'/')) => (at, depth) = (at + 2, depth - 1),
+            _ => at += 1,
+        }
+    }
+    Some(at)
+}
+
+/// Length of the operator, and how many signs after it are operators by themselves: one of several
+/// bytes ends with `+` or `-` only if it has a byte that no operator of the SQL standard has.
+fn operator(bytes: &[u8]) -> (usize, usize) {
+    let (mut length, mut has_special) = (0, false);
+    while let Some(byte) = bytes.get(length) {
+        let begins_comment = length > 0 && starts_comment(*byte, bytes.get(length + 1));
+        if class(*byte) != Class::Operator || begins_comment {
+            break;
+        }
+        has_special |= !matches!(byte, b'+' | b'-' | b'*' | b'/' | b'<' | b'>' | b'=');
+        length += 1;
+    }
+    if has_special {
+        return (length, 0);
+    }
+    let all = bytes.get(..length).unwrap_or_default();
+    let is_sign = |byte: &&u8| matches!(byte, b'+' | b'-');
+    let signs = all.iter().skip(1).rev().take_while(is_sign).count();
+    (length - signs, signs)
+}
+
+/// `$1`, `$tag$ anything $tag$`, or a dollar that is nothing.
+fn dollar(bytes: &[u8]) -> (Kind, usize) {
+    let tag_end = match bytes.get(1).map(|byte| class(*byte)) {
+        Some(Class::Digit) => {
+            return (Kind::Param, run(bytes, 2, |class| class == Class::Digit));
+        }
+        Some(Class::Letter) => run(bytes, 2, |class| {
+            matches!(class, Class::Letter | Class::Digit)
+        }),
+        _ => 1,
+    };
+    if bytes.get(tag_end) != Some(&b'$') {
+        return (Kind::Broken, 1);
+    }
+    let delimiter = bytes.get(..=tag_end).unwrap_or_default();
+    let mut at = delimiter.len();
+    loop {
+        // The position after a dollar, which is the first byte of the delimiter.
+        let Some(next) = find(bytes, at, b'$') else {
+            return (Kind::Broken, bytes.len());
+        };
+        if bytes
+            .get(next - 1..)
+            .is_some_and(|tail| tail.starts_with(delimiter))
+        {
+            return (Kind::Text, next - 1 + delimiter.len());
+        }
+        at = next;
+    }
+}
+
+/// The end of digits, between which may be single underscores.
+fn digits(bytes: &[u8], mut at: usize, is_digit: impl Fn(u8) -> bool) -> usize {
+    let has = |at: usize| bytes.get(at).is_some_and(|byte| is_digit(*byte));
+    loop {
+        if has(at) {
+            at += 1;
+        } else if bytes.get(at) == Some(&b'_') && has(at + 1) {
+            at += 2;
+        } else {
+            return at;
+        }
+    }
+}
+
+/// Length of a number: what is no part of one by any version's rules begins the next token.
+fn number(bytes: &[u8]) -> usize {
+    let decimal = |byte: u8| byte.is_ascii_digit();
+    let based = match (bytes.first(), bytes.get(1)) {
+        (Some(b'0'), Some(b'x' | b'X')) => digits(bytes, 2, |byte| byte.is_ascii_hexdigit()),
+        (Some(b'0'), Some(b'o' | b'O')) => digits(bytes, 2, |byte| matches!(byte, b'0'..=b'7')),
+        (Some(b'0'), Some(b'b' | b'B')) => digits(bytes, 2, |byte| matches!(byte, b'0' | b'1')),
+        _ => 0,
+    };
+    if based > 2 {
+        return based;
+    }
+    let mut end = match bytes.first() {
+        Some(b'.') => 0,
+        _ => digits(bytes, 1, decimal),
+    };
+    // `1..2` is a range of two numbers.
+    if bytes.get(end) == Some(&b'.') && bytes.get(end + 1) != Some(&b'.') {
+        end = match bytes.get(end + 1) {
+            Some(b'0'..=b'9') => digits(bytes, end + 2, decimal),
+            _ => end + 1,
+        };
+    }
+    if let Some(b'e' | b'E') = bytes.get(end) {
+        let signed = matches!(bytes.get(end + 1), Some(b'+' | b'-'));
+        let from = end + 1 + usize::from(signed);
+        if bytes.get(from).is_some_and(u8::is_ascii_digit) {
+            return digits(bytes, from + 1, decimal);
+        }
+    }
+    end
+}
+
+#[cfg(test)]
+pub(super) mod tests;
