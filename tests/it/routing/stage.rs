@@ -1,7 +1,7 @@
 //! A primary with two streaming replicas, pgweir in front of them, and who ran what.
 
 use std::fs;
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use pgweir::demo::cluster::{Cluster, ClusterOptions, Server};
@@ -91,17 +91,18 @@ pub struct Stage {
 impl Stage {
     /// The servers that tests share which change nothing about them. Every statement is logged.
     pub fn shared() -> &'static Self {
-        static SHARED: OnceLock<Stage> = OnceLock::new();
-        SHARED.get_or_init(|| Self::start(options().with_setting("log_statement", "all")))
+        static SHARED: LazyLock<Stage> =
+            LazyLock::new(|| Stage::start(options().with_setting("log_statement", "all")));
+        &SHARED
     }
 
     /// pgweir in front of them with the settings that most tests want, shared as well. Reads go to
     /// replicas by now.
     pub fn weir() -> &'static Weir {
-        static SHARED: OnceLock<Weir> = OnceLock::new();
-        SHARED.get_or_init(|| {
-            let weir = Self::shared().setup().start();
-            let stage = Self::shared();
+        // Where it fails once, it fails at once for all the others.
+        static SHARED: LazyLock<Weir> = LazyLock::new(|| {
+            let weir = Stage::shared().setup().start();
+            let stage = Stage::shared();
             until("reads go to replicas", || {
                 let mark = stage.mark();
                 let mut client = weir.client("app", "app");
@@ -109,7 +110,8 @@ impl Stage {
                 stage.place(&mark) == Some(Place::Replica)
             });
             weir
-        })
+        });
+        &SHARED
     }
 
     /// New servers, with roles and the tables in the database `app`, on the replicas too.
