@@ -32,7 +32,7 @@ struct Exchange {
 impl Exchange {
     fn new(secret: Secret) -> Self {
         let process = ProcessKey::new([1; 32]);
-        let cache = KeyCache::new(process, 16);
+        let cache = KeyCache::new(process.clone(), 16);
         let messages = [BytesMut::new(), BytesMut::new()];
         let mut exchange = Self {
             secret,

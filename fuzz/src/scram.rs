@@ -68,7 +68,7 @@ fn to_server(input: &mut Input<'_>) {
         _ => Some(password()),
     };
     let start = server(secret.as_ref());
-    let Ok((_, wait)) = start.client_first(input.piece()) else {
+    let Ok(wait) = start.client_first(input.piece()) else {
         return;
     };
     let outcome = finish(wait, input.rest());
@@ -123,7 +123,8 @@ fn changed(input: &mut Input<'_>) {
     };
     let exchange = || -> Result<(), ScramError> {
         let (first, client) = client();
-        let (first, server) = server(Some(&secret)).client_first(&on_the_way(0, first))?;
+        let server = server(Some(&secret)).client_first(&on_the_way(0, first))?;
+        let first = server.server_first().to_vec();
         let (last, client) = answer(client, &on_the_way(1, first))?;
         let last = finish(server, &on_the_way(2, last))?;
         client.server_final(&on_the_way(3, last))

@@ -56,7 +56,7 @@ fn check(packet: &StartupPacket) {
     let tracked = |name: &str| TRACKED.iter().any(|known| known.eq_ignore_ascii_case(name));
     for ignored in [&["extra_float_digits", "options"][..], &[]] {
         let ignored = |name: &str| ignored.contains(&name);
-        let Ok(set) = classify_parameters(packet, &tracked, &ignored) else {
+        let Ok(set) = classify_parameters(&mut packet.clone(), &tracked, &ignored) else {
             continue;
         };
         for (at, (name, _)) in set.iter().enumerate() {

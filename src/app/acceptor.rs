@@ -38,19 +38,23 @@ pub async fn accept(listener: Listener, workers: Arc<[Worker]>) {
 }
 
 fn distribute(mut incoming: Incoming, workers: &[Worker]) {
-    let mut order: Vec<(usize, &Worker)> = workers.iter().enumerate().collect();
-    order.sort_by_key(|(_, worker)| worker.load());
-    for (number, worker) in order {
-        if number != PORTER {
-            match incoming.loose() {
-                Ok(loose) => incoming = loose,
-                Err(error) => return events::internal_error("accept", &error),
-            }
+    let numbered = || workers.iter().enumerate();
+    let Some((first, _)) = numbered().min_by_key(|(_, worker)| worker.load()) else {
+        return;
+    };
+    // The others follow for the case that its queue is full.
+    let others = numbered().filter(|(number, _)| *number != first);
+    for (number, worker) in numbered().skip(first).take(1).chain(others) {
+        if number == PORTER {
+            return worker.keep(incoming);
+        }
+        match incoming.loose() {
+            Ok(loose) => incoming = loose,
+            Err(error) => return events::internal_error("accept", &error),
         }
         match worker.give(incoming) {
             Ok(()) => return,
             Err(refused) => incoming = refused,
         }
     }
-    // Every worker has a full queue: the connection is dropped, the client sees it closed.
 }

@@ -28,6 +28,7 @@ use crate::config::{Config, Workers};
 use crate::net::Listener;
 use crate::net::listener::{Bound, ListenError};
 use crate::pool::{WorkerId, janitor};
+use crate::pooler::servers::socket_options;
 use crate::pooler::{Parts, Pooler};
 use crate::process::limits::raise_descriptors;
 use crate::process::pid_file::Stale;
@@ -265,10 +266,11 @@ async fn attend(
     let mut doors = JoinSet::new();
     let mut back_doors = JoinSet::new();
     let porter = workers.get(PORTER).ok_or(ServeError::Nowhere)?.runtime();
+    let options = socket_options(&pooler.config());
     for socket in bound {
         let listener = {
             let _on = porter.enter();
-            socket.register()?
+            socket.register(&options)?
         };
         let set = match &listener {
             Listener::Tcp(_) => &mut doors,

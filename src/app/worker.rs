@@ -5,11 +5,12 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::mpsc;
+use tokio::time::sleep;
 
 use super::console::Consoles;
 use crate::client::cancel::cancel;
@@ -31,15 +32,19 @@ const BLOCKING_THREADS: usize = 8;
 pub struct Worker {
     queue: mpsc::Sender<Incoming>,
     runtime: Handle,
-    load: Arc<AtomicUsize>,
+    service: Arc<Service>,
 }
 
 /// What every connection of a worker is served with.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Service {
     pooler: Arc<Pooler>,
     consoles: Consoles,
     number: WorkerId,
+    /// Connections that the worker has been given.
+    load: Arc<AtomicUsize>,
+    /// Whether a timer runs that ends before the time for a login that begins now.
+    has_earlier_timer: AtomicBool,
 }
 
 /// Counts a connection to its worker.
@@ -60,20 +65,21 @@ impl Worker {
             .build()?;
         let handle = runtime.handle().clone();
         let (queue, arrivals) = mpsc::channel(QUEUE);
-        let load = Arc::new(AtomicUsize::new(0));
-        let service = Service {
+        let service = Arc::new(Service {
             pooler,
             consoles,
             number,
-        };
-        let counted = Arc::clone(&load);
+            load: Arc::default(),
+            has_earlier_timer: AtomicBool::new(false),
+        });
+        let work = work(Arc::clone(&service), arrivals);
         thread::Builder::new()
             .name(format!("worker-{}", number.0))
-            .spawn(move || runtime.block_on(work(service, arrivals, counted)))?;
+            .spawn(move || runtime.block_on(work))?;
         Ok(Self {
             queue,
             runtime: handle,
-            load,
+            service,
         })
     }
 
@@ -84,26 +90,57 @@ impl Worker {
 
     /// Connections that it serves.
     pub fn load(&self) -> usize {
-        self.load.load(Ordering::Relaxed)
+        self.service.load.load(Ordering::Relaxed)
     }
 
     /// Gives it a connection; the connection comes back where the worker has too many new ones.
     pub fn give(&self, incoming: Incoming) -> Result<(), Incoming> {
-        self.load.fetch_add(1, Ordering::Relaxed);
+        self.service.load.fetch_add(1, Ordering::Relaxed);
         self.queue.try_send(incoming).map_err(|refused| {
-            self.load.fetch_sub(1, Ordering::Relaxed);
+            self.service.load.fetch_sub(1, Ordering::Relaxed);
             refused.into_inner()
         })
     }
+
+    /// Serves a connection that was accepted on the worker's own thread: it waits in no queue.
+    pub fn keep(&self, incoming: Incoming) {
+        self.service.load.fetch_add(1, Ordering::Relaxed);
+        serve(&self.service, incoming);
+    }
 }
 
-async fn work(service: Service, mut arrivals: mpsc::Receiver<Incoming>, load: Arc<AtomicUsize>) {
+async fn work(service: Arc<Service>, mut arrivals: mpsc::Receiver<Incoming>) {
     tokio::spawn(watch(Arc::clone(&service.pooler), service.number));
     while let Some(incoming) = arrivals.recv().await {
-        // Boxed, as what the way in needs is gone before the client's long life begins.
-        let received = Box::pin(receive(service.clone(), incoming));
-        tokio::spawn(visit(received, Arc::clone(&load)));
+        serve(&service, incoming);
     }
+}
+
+/// Starts the task of a connection, which has been counted.
+fn serve(service: &Arc<Service>, incoming: Incoming) {
+    set_earlier_timer(service);
+    // Boxed, as what the way in needs is gone before the client's long life begins.
+    let received = Box::pin(receive(Arc::clone(service), incoming));
+    tokio::spawn(visit(received, Arc::clone(&service.load)));
+}
+
+/// Keeps one timer that ends before those of the logins that begin after it.
+///
+/// A timer that ends before all others wakes the event loop, by a system call, so that it waits for
+/// less long. Without this one that would be the timer of nearly every login.
+fn set_earlier_timer(service: &Arc<Service>) {
+    if service.has_earlier_timer.load(Ordering::Relaxed) {
+        return;
+    }
+    let Some(limit) = service.pooler.config().settings.client_login_timeout else {
+        return;
+    };
+    service.has_earlier_timer.store(true, Ordering::Relaxed);
+    let service = Arc::clone(service);
+    tokio::spawn(async move {
+        sleep(limit).await;
+        service.has_earlier_timer.store(false, Ordering::Relaxed);
+    });
 }
 
 /// One connection from its first byte to its last.
@@ -123,18 +160,16 @@ fn visit(
 }
 
 /// Receives a connection. What is left to do is to serve the client, if it is one.
-async fn receive(service: Service, incoming: Incoming) -> Option<Box<Client>> {
-    let Service {
-        pooler,
-        consoles,
-        number,
-    } = service;
-    match enter(&pooler, incoming, number).await? {
-        Entered::Client(guest) => return Box::pin(welcome(pooler, guest, number)).await,
-        Entered::Console(guest, rights) => {
-            Box::pin(consoles.serve(&pooler, guest, rights)).await;
+async fn receive(service: Arc<Service>, incoming: Incoming) -> Option<Box<Client>> {
+    let (pooler, number) = (&service.pooler, service.number);
+    match enter(pooler, incoming, number).await? {
+        Entered::Client(guest) => {
+            return Box::pin(welcome(Arc::clone(pooler), guest, number)).await;
         }
-        Entered::Cancel(stream, key) => Box::pin(cancel(&pooler, stream, &key)).await,
+        Entered::Console(guest, rights) => {
+            Box::pin(service.consoles.serve(pooler, guest, rights)).await;
+        }
+        Entered::Cancel(stream, key) => Box::pin(cancel(pooler, stream, &key)).await,
     }
     None
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use ring::{digest, hmac};
+use subtle::ConstantTimeEq;
 
 /// A SHA-256-sized key or digest. It does not show in `Debug` and has no `==`: see [`Key32::matches`].
 #[derive(Clone, Copy)]
@@ -39,11 +40,7 @@ impl Key32 {
     /// HMAC-SHA-256 under this key of the parts, one after the other.
     #[must_use]
     pub fn sign(&self, parts: &[&[u8]]) -> Self {
-        let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &self.0));
-        for part in parts {
-            context.update(part);
-        }
-        Self::from_slice(context.sign().as_ref()).expect("HMAC-SHA-256 gives 32 bytes")
+        SigningKey::new(self).sign(parts)
     }
 
     /// Byte-wise exclusive or.
@@ -57,6 +54,38 @@ impl Key32 {
     }
 }
 
+/// A key that signs often: the part of each signature that depends on the key alone is made once.
+#[derive(Clone)]
+pub struct SigningKey(hmac::Key);
+
+impl SigningKey {
+    /// Prepares a key.
+    pub fn new(key: &Key32) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, &key.0))
+    }
+
+    /// HMAC-SHA-256 of the parts, one after the other.
+    #[must_use]
+    pub fn sign(&self, parts: &[&[u8]]) -> Key32 {
+        let signature = if let [whole] = parts {
+            hmac::sign(&self.0, whole)
+        } else {
+            let mut context = hmac::Context::with_key(&self.0);
+            for part in parts {
+                context.update(part);
+            }
+            context.sign()
+        };
+        Key32::from_slice(signature.as_ref()).expect("HMAC-SHA-256 gives 32 bytes")
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SigningKey(..)")
+    }
+}
+
 impl fmt::Debug for Key32 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Key32(..)")
@@ -64,11 +93,8 @@ impl fmt::Debug for Key32 {
 }
 
 /// Whether two secrets are equal. Only their lengths can be learned from the time it takes.
-///
-/// Both are hashed under one key and the hashes are compared by `ring`'s constant-time check.
 pub fn equal(left: &[u8], right: &[u8]) -> bool {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, b"comparison");
-    hmac::verify(&key, left, hmac::sign(&key, right).as_ref()).is_ok()
+    left.ct_eq(right).into()
 }
 
 #[cfg(test)]
@@ -85,7 +111,18 @@ mod tests {
 
     #[test]
     fn keys_do_not_show_in_debug() {
-        assert_eq!(format!("{:?}", Key32::new([0x41; 32])), "Key32(..)");
+        let key = Key32::new([0x41; 32]);
+        assert_eq!(format!("{key:?}"), "Key32(..)");
+        assert_eq!(format!("{:?}", SigningKey::new(&key)), "SigningKey(..)");
+    }
+
+    #[test]
+    fn a_signature_depends_on_the_bytes_and_not_on_their_parts() {
+        let key = Key32::new([0x41; 32]);
+        let whole = key.sign(&[b"one two"]);
+        assert!(whole.matches(&key.sign(&[b"one", b" ", b"two"])));
+        assert!(whole.matches(&SigningKey::new(&key).sign(&[b"one two"])));
+        assert!(!whole.matches(&key.sign(&[b"one", b"two"])));
     }
 
     #[test]

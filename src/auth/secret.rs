@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -27,9 +28,10 @@ pub enum SecretError {
     ZeroByte,
 }
 
-/// A password in plain text: any bytes but zero, at most [`PASSWORD_BYTES_MAX`] of them.
+/// A password in plain text: any bytes but zero, at most [`PASSWORD_BYTES_MAX`] of them. Clones share
+/// the one copy.
 #[derive(Clone)]
-pub struct Password(Box<[u8]>);
+pub struct Password(Arc<[u8]>);
 
 impl Password {
     /// Checks the limits of a password. An empty one is a password that nobody can log in with.
@@ -96,7 +98,7 @@ pub struct Verifier {
     /// PBKDF2 rounds.
     pub iterations: NonZeroU32,
     /// Salt, decoded.
-    pub salt: Box<[u8]>,
+    pub salt: Arc<[u8]>,
     /// Hash of the client key.
     pub stored_key: Key32,
     /// What the server signs with.

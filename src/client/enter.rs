@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use ring::rand::{SecureRandom, SystemRandom};
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, timeout_at};
 
@@ -15,11 +14,11 @@ use super::fault::Fault;
 use super::greeting;
 use super::lookup::secret_of;
 use super::visitor::Visitor;
-use crate::auth::scram::NONCE_RANDOM_BYTES;
 use crate::auth::secret::Secret;
 use crate::config::model::CONSOLE_DATABASES;
 use crate::config::{AuthType, Config};
 use crate::net::accept::{Accepted, accept};
+use crate::net::chance;
 use crate::net::{ClientTls, Incoming, Peer, Stream};
 use crate::pool::WorkerId;
 use crate::pooler::Pooler;
@@ -32,9 +31,6 @@ use crate::session::client_login::{
 };
 use crate::session::params::TRACKED;
 use crate::telemetry::events::{self, LoginAttempt};
-
-/// Bytes of the salt of an MD5 request (protocol section "Message Formats").
-const MD5_SALT_BYTES: usize = 4;
 
 /// A client that has proved who it is.
 #[derive(Debug)]
@@ -55,6 +51,14 @@ pub struct Guest {
     pub place: Option<Place>,
     /// When its login must be over.
     pub deadline: Option<Instant>,
+}
+
+impl Guest {
+    /// Database and user that it has asked for.
+    pub fn names(&self) -> (Arc<str>, Arc<str>) {
+        let names = self.visitor.names.clone();
+        names.expect("a guest has sent its startup packet")
+    }
 }
 
 /// What a connection turned out to be.
@@ -78,68 +82,78 @@ pub enum Rights {
 }
 
 /// Lets a connection in, or sends it away: then there is nothing left to do.
-pub async fn enter(pooler: &Arc<Pooler>, incoming: Incoming, worker: WorkerId) -> Option<Entered> {
+///
+/// An `async fn` would hold what it is given twice.
+pub fn enter(
+    pooler: &Arc<Pooler>,
+    incoming: Incoming,
+    worker: WorkerId,
+) -> impl Future<Output = Option<Entered>> + Send {
     let config = pooler.config();
-    let address = incoming.address();
-    let stream = incoming.into_stream(&socket_options(&config)).ok()?;
-    let peer = address.map(Peer::Tcp).or_else(|| stream.peer().ok());
-    let ends = (peer, stream.local_addr());
+    let (address, local) = (incoming.address(), incoming.local_address());
+    let stream = incoming.into_stream(&socket_options(&config)).ok();
+    let peer = || stream.as_ref()?.peer().ok();
+    let peer = address.map(Peer::Tcp).or_else(peer);
+    let local = local.or_else(|| stream.as_ref()?.local_addr());
+    let ends = (peer, local);
     let mut visitor = Visitor::new(pooler.next_id(), ends, config.settings.listen_port);
     let deadline = config
         .settings
         .client_login_timeout
         .map(|limit| Instant::now() + limit);
     let tls: Arc<ClientTls> = pooler.client_tls.load_full();
-    let accepted = match accept(stream, &tls, deadline).await {
-        Ok(accepted) => accepted,
-        Err(error) => {
-            // The client has been told already, where it could understand it.
-            visitor.log_end(&config, &error.to_string());
-            return None;
-        }
-    };
-    let (stream, packet, leftover) = match accepted {
-        Accepted::Cancel { stream, key } => return Some(Entered::Cancel(stream, key)),
-        Accepted::Startup {
+    async move {
+        // Boxed apart, so that each piece of a login is small enough for the allocator's quick way.
+        let accepted = match Box::pin(accept(stream?, &tls, deadline)).await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // The client has been told already, where it could understand it.
+                visitor.log_end(&config, &error.to_string());
+                return None;
+            }
+        };
+        let (stream, packet, leftover) = match accepted {
+            Accepted::Cancel { stream, key } => return Some(Entered::Cancel(stream, key)),
+            Accepted::Startup {
+                stream,
+                packet,
+                leftover,
+            } => (stream, packet, leftover),
+        };
+        visitor.names(&packet, &pooler.shared.names);
+        log_attempt(&visitor, &config, &stream, &packet);
+        let mut guest = Box::new(Guest {
+            visitor,
             stream,
+            input: leftover,
             packet,
-            leftover,
-        } => (stream, packet, leftover),
-    };
-    visitor.names(&packet, &pooler.shared.names);
-    log_attempt(&visitor, &config, &stream, &packet);
-    let mut guest = Guest {
-        visitor,
-        stream,
-        input: leftover,
-        packet,
-        proof: BytesMut::new(),
-        parameters: Vec::new(),
-        place: None,
-        deadline,
-    };
-    let admitted = Box::pin(admit(pooler, &config, &mut guest, worker));
-    let outcome = match deadline {
-        Some(deadline) => match timeout_at(deadline, admitted).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(Fault::LoginTimeout),
-        },
-        None => admitted.await,
-    };
-    match outcome {
-        Ok(None) => Some(Entered::Client(Box::new(guest))),
-        Ok(Some(rights)) => Some(Entered::Console(Box::new(guest), rights)),
-        Err(fault) => {
-            let Guest {
-                visitor,
-                mut stream,
-                proof,
-                ..
-            } = guest;
-            visitor
-                .send_away(&config, &mut stream, &proof, &fault)
-                .await;
-            None
+            proof: BytesMut::new(),
+            parameters: Vec::new(),
+            place: None,
+            deadline,
+        });
+        let admitted = Box::pin(admit(pooler, &config, &mut guest, worker));
+        let outcome = match deadline {
+            Some(deadline) => match timeout_at(deadline, admitted).await {
+                Ok(outcome) => outcome,
+                Err(_) => Err(Fault::LoginTimeout),
+            },
+            None => admitted.await,
+        };
+        match outcome {
+            Ok(None) => Some(Entered::Client(guest)),
+            Ok(Some(rights)) => Some(Entered::Console(guest, rights)),
+            Err(fault) => {
+                let Guest {
+                    visitor,
+                    mut stream,
+                    proof,
+                    ..
+                } = *guest;
+                // Boxed, like all that few clients come to: the others have no room for it.
+                Box::pin(visitor.send_away(&config, &mut stream, &proof, &fault)).await;
+                None
+            }
         }
     }
 }
@@ -170,16 +184,12 @@ async fn admit(
     worker: WorkerId,
 ) -> Result<Option<Rights>, Fault> {
     greeting::negotiate(&mut guest.stream, &guest.packet).await?;
-    guest.parameters = parameters(config, guest)?;
+    guest.parameters = parameters(config, &guest.visitor, &mut guest.packet)?;
     let console = CONSOLE_DATABASES.contains(&&*guest.packet.database);
     if guest.packet.replication != Replication::None && !console {
         return Err(Fault::Unsupported("replication connection"));
     }
-    let names = &pooler.shared.names;
-    let (database, user) = (
-        names.share(&*guest.packet.database),
-        names.share(&*guest.packet.user),
-    );
+    let (database, user) = guest.names();
     if console {
         let rights = console_rights(config, guest)?;
         if !is_own_user(guest) {
@@ -211,16 +221,20 @@ fn listed(list: &[String], name: &str) -> bool {
 }
 
 /// Which startup parameters follow the client, and which end the login.
-fn parameters(config: &Config, guest: &Guest) -> Result<Vec<(String, String)>, Fault> {
+fn parameters(
+    config: &Config,
+    visitor: &Visitor,
+    packet: &mut StartupPacket,
+) -> Result<Vec<(String, String)>, Fault> {
     let settings = &config.settings;
     let tracked = |name: &str| {
         TRACKED.iter().any(|known| known.eq_ignore_ascii_case(name))
             || listed(&settings.track_extra_parameters, name)
     };
     let ignored = |name: &str| listed(&settings.ignore_startup_parameters, name);
-    let mut parameters = classify_parameters(&guest.packet, &tracked, &ignored)?;
+    let mut parameters = classify_parameters(packet, &tracked, &ignored)?;
     if settings.application_name_add_host {
-        let host = match guest.visitor.peer {
+        let host = match visitor.peer {
             Some(Peer::Tcp(address)) => address.to_string(),
             Some(Peer::Unix { .. }) | None => format!("unix:{}", settings.listen_port),
         };
@@ -323,15 +337,10 @@ async fn prove(
 }
 
 fn chance() -> Result<LoginChance, Fault> {
-    let (mut md5_salt, mut nonce) = ([0; MD5_SALT_BYTES], [0; NONCE_RANDOM_BYTES]);
-    let mut random = [0; MD5_SALT_BYTES + NONCE_RANDOM_BYTES];
-    SystemRandom::new()
-        .fill(&mut random)
-        .map_err(|_| Fault::Exhausted)?;
-    let (salt, rest) = random.split_at(MD5_SALT_BYTES);
-    md5_salt.copy_from_slice(salt);
-    nonce.copy_from_slice(rest);
-    Ok(LoginChance { md5_salt, nonce })
+    Ok(LoginChance {
+        md5_salt: chance::draw().map_err(|_| Fault::Exhausted)?,
+        nonce: chance::draw().map_err(|_| Fault::Exhausted)?,
+    })
 }
 
 /// Writes bytes of the login at once.

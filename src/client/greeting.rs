@@ -32,17 +32,19 @@ pub(super) async fn negotiate(stream: &mut Stream, packet: &StartupPacket) -> Re
 /// The client's parameters: what the pool's servers report, and what it has set itself.
 pub fn parameters_of(
     welcome: &Welcome,
-    own: &[(String, String)],
+    own: Vec<(String, String)>,
     shared: &Alike<ParamSet>,
 ) -> Arc<ParamSet> {
     if own.is_empty() {
         return Arc::clone(&welcome.params);
     }
-    let mut params = ParamSet::clone(&welcome.params);
-    for (name, value) in own {
-        params.set(name, value);
-    }
-    shared.share(params)
+    welcome.with_own(own, |own| {
+        let mut params = ParamSet::clone(&welcome.params);
+        for (name, value) in own {
+            params.set(name, value);
+        }
+        shared.share(params)
+    })
 }
 
 /// The whole greeting behind the proof.

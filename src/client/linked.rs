@@ -49,6 +49,23 @@ struct Link {
     unwanted: bool,
 }
 
+impl Link {
+    fn new(began: StdInstant) -> Self {
+        Self {
+            course: Course::new(began),
+            timer: None,
+            unwanted: false,
+        }
+    }
+}
+
+/// What follows a conversation.
+enum After<'a> {
+    Done(Result<(), Goodbye>),
+    /// The server is asked or reset first: rare, so it has room of its own.
+    More(Pin<Box<dyn Future<Output = Result<(), Goodbye>> + Send + 'a>>),
+}
+
 impl Client {
     /// Uses a connection until it can go back.
     pub(super) fn linked(
@@ -57,29 +74,55 @@ impl Client {
         began: StdInstant,
     ) -> impl Future<Output = Result<(), Goodbye>> + Send {
         self.enlist(&mut lease, began);
-        let mut link = Link {
-            course: Course::new(began),
-            timer: None,
-            unwanted: false,
-        };
+        let mut link = Link::new(began);
         // An `async fn` would hold what it is given twice, for as long as the client lives.
         async move {
-            let ended = loop {
-                let ended = poll_fn(|cx| self.converse(&mut lease, &mut link, cx)).await;
-                if !matches!(ended, Ok(Stop::Rest)) || !self.must_ask() {
-                    break ended;
-                }
-                if Box::pin(self.ask_what_is_left(&mut lease)).await == Left::Nothing {
-                    break ended;
-                }
+            let ended = poll_fn(|cx| self.converse(&mut lease, &mut link, cx)).await;
+            let rest = match self.settle(lease, &mut link, ended) {
+                After::Done(outcome) => return outcome,
+                After::More(rest) => rest,
             };
-            let (outcome, verdict, now) = self.close(&mut lease, &mut link.course, ended);
-            if matches!(verdict, Verdict::Keep) && self.terms.reset.is_some() {
-                return Box::pin(self.reset(lease, outcome)).await;
-            }
-            lease.finish(verdict, now);
-            outcome
+            rest.await
         }
+    }
+
+    /// What follows when the conversation has stopped.
+    fn settle(
+        &mut self,
+        mut lease: Lease<Server>,
+        link: &mut Link,
+        ended: Result<Stop, Fault>,
+    ) -> After<'_> {
+        if matches!(ended, Ok(Stop::Rest)) && self.must_ask() {
+            let link = std::mem::replace(link, Link::new(Instant::now().into_std()));
+            return After::More(Box::pin(self.linger(lease, link)));
+        }
+        let (outcome, verdict, now) = self.close(&mut lease, &mut link.course, ended);
+        if matches!(verdict, Verdict::Keep) && self.terms.reset.is_some() {
+            return After::More(Box::pin(self.reset(lease, outcome)));
+        }
+        lease.finish(verdict, now);
+        After::Done(outcome)
+    }
+
+    /// The server is at rest, but the client may have left something there: as long as that is so, it
+    /// keeps the connection.
+    async fn linger(&mut self, mut lease: Lease<Server>, mut link: Link) -> Result<(), Goodbye> {
+        let ended = loop {
+            if self.ask_what_is_left(&mut lease).await == Left::Nothing {
+                break Ok(Stop::Rest);
+            }
+            let ended = poll_fn(|cx| self.converse(&mut lease, &mut link, cx)).await;
+            if !matches!(ended, Ok(Stop::Rest)) || !self.must_ask() {
+                break ended;
+            }
+        };
+        let (outcome, verdict, now) = self.close(&mut lease, &mut link.course, ended);
+        if matches!(verdict, Verdict::Keep) && self.terms.reset.is_some() {
+            return self.reset(lease, outcome).await;
+        }
+        lease.finish(verdict, now);
+        outcome
     }
 
     /// Takes the connection to this worker and checks it where it was idle for long. `None` where it

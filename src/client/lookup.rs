@@ -37,8 +37,9 @@ pub async fn secret_of(
     // Passwords are those of the whole cluster, not of one of its hosts.
     let parent = entry.spec.derived_from.as_deref();
     let family: Arc<str> = parent.map_or_else(|| Arc::clone(database), Arc::from);
-    let sql = config.auth_query(entry.spec);
-    let found = ask(pooler, (&on, &auth_user.into()), sql, user, worker).await?;
+    let (on, sql) = ((&on, &auth_user.into()), config.auth_query(entry.spec));
+    // Boxed, as most clients need no room for it.
+    let found = Box::pin(ask(pooler, on, sql, user, worker)).await?;
     let secret = match found {
         Found::Nobody => {
             pooler.credentials.queried(&family, user, None);

@@ -41,19 +41,19 @@ pub(super) async fn settle(
     guest: &mut Guest,
     worker: WorkerId,
 ) -> Result<Seat, Fault> {
+    // The number first: terms may be newer than it says, and are then looked up again, never older.
+    let generation = pooler.generation();
     let config = pooler.config();
-    let names = &pooler.shared.names;
-    let database = names.share(&*guest.packet.database);
+    let (database, login) = guest.names();
     let missing = || Fault::NoSuchDatabase(Arc::clone(&database));
     let entry = config.database(&database).ok_or_else(missing)?;
-    let login = guest.packet.user.as_str();
     let key = PoolKey {
         database: Arc::clone(&database),
-        user: names.share(config.pool_user(entry.spec, login)),
+        user: match config.pool_user(entry.spec, &login) {
+            own if *own == *login => Arc::clone(&login),
+            forced => pooler.shared.names.share(forced),
+        },
     };
-    let generation = pooler.generation();
-    let terms = Terms::of(&config, generation, &entry, (login, &key.user));
-    let terms = pooler.shared.terms.share(terms);
     let facts = Arc::new(ClientFacts::new(card(pooler, guest, &key)));
     let listed = Listed::new(pooler, &facts);
     let now = Instant::now().into_std();
@@ -61,6 +61,10 @@ pub(super) async fn settle(
     let pool = pool.ok_or_else(missing)?;
     let membership = pooler.pools.join(pool, now).ok_or_else(missing)?;
     let room = pooler.room(&key);
+    let terms = room.terms(&login, generation, || {
+        let terms = Terms::of(&config, generation, &entry, (&login, &key.user));
+        pooler.shared.terms.share(terms)
+    });
     let welcome = match room.welcome() {
         Some(welcome) => welcome,
         None => first_welcome(pooler, &room, pool, worker, &facts, &terms).await?,
@@ -154,7 +158,7 @@ pub fn card(pooler: &Pooler, guest: &Guest, pool: &PoolKey) -> ClientCard {
     ClientCard {
         id: visitor.id,
         database: Arc::clone(&pool.database),
-        user: names.share(&*packet.user),
+        user: guest.names().1,
         pool_user: Arc::clone(&pool.user),
         peer: visitor.peer,
         listen_port: visitor.port,
@@ -219,8 +223,9 @@ impl Seat {
         release(&mut input); // an idle client owns none
         let config = pooler.config();
         let shared = &pooler.shared.params;
-        let params = greeting::parameters_of(&self.welcome, &parameters, shared);
-        let mut output = Outbox::from(proof);
+        let params = greeting::parameters_of(&self.welcome, parameters, shared);
+        let mut output = Outbox::from(buffers::small());
+        output.bytes.extend_from_slice(&proof);
         let key = self.books.keep();
         greeting::write(
             &mut output.bytes,

@@ -12,7 +12,7 @@ use super::life::{Client, Goodbye};
 use crate::net::Stream;
 use crate::net::buffers::{SMALL, Size};
 use crate::net::flow::{Fill, Hope, Side, fill, flush};
-use crate::pool::{Lease, Request, WaiterKind, Waiting};
+use crate::pool::{Lease, PoolId, Request, WaiterKind, Waiting};
 use crate::pooler::Server;
 use crate::pooler::client_facts::Phase;
 use crate::protocol::reply::{self, Report};
@@ -42,13 +42,7 @@ impl Client {
         self.refresh_terms();
         let now = Instant::now();
         let std_now = now.into_std();
-        let pool = self.pool_for_next(std_now);
-        let wait = self.patience(self.terms.wait);
-        let request = Request {
-            home: self.worker,
-            kind: WaiterKind::Established,
-            deadline: wait.map(|limit| (now + limit).into_std()),
-        };
+        let (pool, request) = self.request(now);
         let Self {
             pooler,
             mailbox,
@@ -101,6 +95,20 @@ impl Client {
             lease,
             origin: Origin::HandedOver,
         })
+    }
+}
+
+impl Client {
+    /// What is asked for, and of which pool.
+    fn request(&mut self, now: Instant) -> (PoolId, Request) {
+        let pool = self.pool_for_next(now.into_std());
+        let wait = self.patience(self.terms.wait);
+        let request = Request {
+            home: self.worker,
+            kind: WaiterKind::Established,
+            deadline: wait.map(|limit| (now + limit).into_std()),
+        };
+        (pool, request)
     }
 }
 

@@ -128,7 +128,7 @@ pub async fn accept(
     match outcome {
         Ok(packet) => opening.finish(packet),
         Err(error) => {
-            opening.refuse(&error).await;
+            Box::pin(opening.refuse(&error)).await;
             Err(error)
         }
     }
@@ -255,7 +255,8 @@ impl Opening<'_> {
         debug_assert!(self.buffer.is_empty(), "plain text must not enter TLS");
         match self.stream.take() {
             Some(Stream::Tcp(tcp)) => {
-                let stream = self.tls.accept(tcp).await;
+                // Boxed, as most clients need no room for it.
+                let stream = Box::pin(self.tls.accept(tcp)).await;
                 self.stream = Some(stream.map_err(AcceptError::Handshake)?);
                 Ok(())
             }

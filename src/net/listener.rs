@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use super::socket::{SocketOptions, defer_accept};
+use super::socket::{Inherited, SocketOptions, defer_accept};
 use super::stream::Stream;
 
 pub mod activation;
@@ -118,10 +118,18 @@ impl Bound {
         }
     }
 
-    /// Registers it in the current runtime.
-    pub fn register(self) -> io::Result<Listener> {
+    /// Registers it in the current runtime. Its connections have what they can of `options` from
+    /// the listener.
+    pub fn register(self, options: &SocketOptions) -> io::Result<Listener> {
         Ok(match self {
-            Self::Tcp(listener) => Listener::Tcp(tokio::net::TcpListener::from_std(listener)?),
+            Self::Tcp(listener) => Listener::Tcp(TcpDoor {
+                inherited: options.bequeath(&listener),
+                local: listener
+                    .local_addr()
+                    .ok()
+                    .filter(|at| !at.ip().is_unspecified()),
+                listener: tokio::net::TcpListener::from_std(listener)?,
+            }),
             Self::Unix(listener) => Listener::Unix(tokio::net::UnixListener::from_std(listener)?),
         })
     }
@@ -132,6 +140,8 @@ impl Bound {
 pub struct Incoming {
     socket: Socketed,
     address: Option<SocketAddr>,
+    local: Option<SocketAddr>,
+    inherited: Inherited,
 }
 
 /// Where an accepted socket is.
@@ -149,6 +159,11 @@ impl Incoming {
     /// The client's address; `None` for a unix socket.
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
+    }
+
+    /// Our own address where its listener has only one; `None` for a unix socket.
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        self.local
     }
 
     /// Takes it out of the runtime that accepted it, for another one. An error closes it.
@@ -169,7 +184,7 @@ impl Incoming {
             Socketed::LooseUnix(stream) => tokio::net::UnixStream::from_std(stream)?.into(),
         };
         if let Stream::Tcp(tcp) = &stream {
-            options.apply(tcp)?;
+            options.apply(tcp, self.inherited)?;
         }
         Ok(stream)
     }
@@ -181,6 +196,8 @@ impl From<UnixStream> for Incoming {
         Self {
             socket: Socketed::LooseUnix(stream),
             address: None,
+            local: None,
+            inherited: Inherited::Nothing,
         }
     }
 }
@@ -189,9 +206,19 @@ impl From<UnixStream> for Incoming {
 #[derive(Debug)]
 pub enum Listener {
     /// TCP.
-    Tcp(tokio::net::TcpListener),
+    Tcp(TcpDoor),
     /// Unix socket.
     Unix(tokio::net::UnixListener),
+}
+
+/// A TCP listener and what is known of all its connections.
+#[derive(Debug)]
+pub struct TcpDoor {
+    listener: tokio::net::TcpListener,
+    /// What a connection has from the listener.
+    inherited: Inherited,
+    /// The address of our end; `None` where the listener has all addresses.
+    local: Option<SocketAddr>,
 }
 
 /// Why accepting stopped.
@@ -210,7 +237,7 @@ impl Listener {
     /// Takes it out of the runtime, to register it in another one or to close it.
     pub fn into_bound(self) -> io::Result<Bound> {
         Ok(match self {
-            Self::Tcp(listener) => Bound::Tcp(listener.into_std()?),
+            Self::Tcp(door) => Bound::Tcp(door.listener.into_std()?),
             Self::Unix(listener) => Bound::Unix(listener.into_std()?),
         })
     }
@@ -252,11 +279,13 @@ impl Listener {
 
     fn poll_one(&self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming>> {
         match self {
-            Self::Tcp(listener) => {
-                let (stream, address) = ready!(listener.poll_accept(cx))?;
+            Self::Tcp(door) => {
+                let (stream, address) = ready!(door.listener.poll_accept(cx))?;
                 Poll::Ready(Ok(Incoming {
                     socket: Socketed::There(stream.into()),
                     address: Some(address),
+                    local: door.local,
+                    inherited: door.inherited,
                 }))
             }
             Self::Unix(listener) => {
@@ -264,6 +293,8 @@ impl Listener {
                 Poll::Ready(Ok(Incoming {
                     socket: Socketed::There(stream.into()),
                     address: None,
+                    local: None,
+                    inherited: Inherited::Nothing,
                 }))
             }
         }

@@ -5,6 +5,7 @@
 
 pub mod accept;
 pub mod buffers;
+pub mod chance;
 pub mod flow;
 pub mod listener;
 pub mod socket;

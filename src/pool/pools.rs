@@ -24,6 +24,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use foldhash::fast::RandomState;
+
 use super::action::{Actions, Pooled};
 use super::key::{DatabaseId, PoolId, PoolKey, UserId};
 use super::limits::{DatabaseLimits, PoolLimits, UserLimits};
@@ -103,9 +105,9 @@ pub struct Pools<C, W> {
     slots: Slab<Slots<C, W>>,
     databases: Slab<Database>,
     users: Slab<User>,
-    pool_ids: HashMap<PoolKey, PoolId>,
-    database_ids: HashMap<Arc<str>, DatabaseId>,
-    user_ids: HashMap<Arc<str>, UserId>,
+    pool_ids: HashMap<PoolKey, PoolId, RandomState>,
+    database_ids: HashMap<Arc<str>, DatabaseId, RandomState>,
+    user_ids: HashMap<Arc<str>, UserId, RandomState>,
     /// `Open`, `Paused` or `Stopping`, for all databases.
     mode: Gate,
     /// Pools that want a connection and are held back by a limit over several pools.
@@ -127,9 +129,9 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
             slots: Slab::default(),
             databases: Slab::default(),
             users: Slab::default(),
-            pool_ids: HashMap::new(),
-            database_ids: HashMap::new(),
-            user_ids: HashMap::new(),
+            pool_ids: HashMap::default(),
+            database_ids: HashMap::default(),
+            user_ids: HashMap::default(),
             mode: Gate::Open,
             blocked: Vec::new(),
             announced: None,

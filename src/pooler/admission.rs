@@ -6,7 +6,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use foldhash::fast::RandomState;
 use tokio::sync::Notify;
+
+/// Numbers of clients by a name.
+type Clients = HashMap<Arc<str>, usize, RandomState>;
 
 /// Limits that apply to one client; `None` is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +40,8 @@ pub enum Full {
 #[derive(Debug, Default)]
 struct Counts {
     total: usize,
-    databases: HashMap<Arc<str>, usize>,
-    users: HashMap<Arc<str>, usize>,
+    databases: Clients,
+    users: Clients,
 }
 
 #[derive(Debug, Default)]
@@ -77,7 +81,7 @@ impl Admission {
             if counts.total >= caps.total {
                 return Err(Full::Total);
             }
-            let of = |map: &HashMap<Arc<str>, usize>, name| map.get(name).copied().unwrap_or(0);
+            let of = |map: &Clients, name| map.get(name).copied().unwrap_or(0);
             if caps
                 .database
                 .is_some_and(|cap| of(&counts.databases, database) >= cap)
@@ -141,7 +145,7 @@ impl Admission {
     }
 }
 
-fn leave(map: &mut HashMap<Arc<str>, usize>, name: &Arc<str>) {
+fn leave(map: &mut Clients, name: &Arc<str>) {
     if let Some(count) = map.get_mut(name) {
         *count -= 1;
         if *count == 0 {

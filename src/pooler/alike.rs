@@ -8,6 +8,8 @@ use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex};
 
+use foldhash::fast::RandomState;
+
 use super::terms::Terms;
 use crate::session::params::ParamSet;
 
@@ -22,7 +24,7 @@ pub struct Alike<T: ?Sized> {
 
 #[derive(Debug)]
 struct Known<T: ?Sized> {
-    values: HashSet<Arc<T>>,
+    values: HashSet<Arc<T>, RandomState>,
     /// The value that was asked for last: clients of one kind come one after the other.
     last: Option<Arc<T>>,
     /// So many values are looked through for those that nobody holds.
@@ -32,7 +34,7 @@ struct Known<T: ?Sized> {
 impl<T: ?Sized> Default for Alike<T> {
     fn default() -> Self {
         let known = Known {
-            values: HashSet::new(),
+            values: HashSet::default(),
             last: None,
             sweep_at: KEPT,
         };

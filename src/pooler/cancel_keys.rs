@@ -3,15 +3,16 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use ring::rand::{SecureRandom, SystemRandom};
+use foldhash::fast::RandomState;
 
 use super::client_facts::ClientFacts;
+use crate::net::chance;
 use crate::protocol::cancel_key::{ClientKey, PeerId};
 
 /// All keys that were given to clients.
 #[derive(Debug, Default)]
 pub struct CancelKeys {
-    keys: Mutex<HashMap<[u8; 8], Arc<ClientFacts>>>,
+    keys: Mutex<HashMap<[u8; 8], Arc<ClientFacts>, RandomState>>,
 }
 
 /// A client's key; forgotten when this is dropped.
@@ -42,12 +43,9 @@ impl CancelKeys {
         client: &Arc<ClientFacts>,
         own: Option<PeerId>,
     ) -> Option<KeyHolder> {
-        let random = SystemRandom::new();
         let mut keys = self.keys.lock().expect("nothing panics under this lock");
         loop {
-            let mut bytes = [0; 8];
-            random.fill(&mut bytes).ok()?;
-            let key = ClientKey::generate(bytes, own);
+            let key = ClientKey::generate(chance::draw().ok()?, own);
             if let std::collections::hash_map::Entry::Vacant(place) = keys.entry(key.bytes()) {
                 place.insert(Arc::clone(client));
                 drop(keys);

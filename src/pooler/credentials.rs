@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
+use foldhash::fast::RandomState;
 use hashlink::LruCache;
 
 use crate::auth::scram::ScramKeys;
@@ -23,7 +24,7 @@ type Found = (Arc<str>, Arc<str>);
 
 /// All secrets of the process.
 pub struct Credentials {
-    file: ArcSwap<HashMap<String, Secret>>,
+    file: ArcSwap<HashMap<String, Secret, RandomState>>,
     inner: Mutex<Inner>,
 }
 

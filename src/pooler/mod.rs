@@ -130,6 +130,7 @@ const KEYS_KEPT: usize = 4096;
 impl Pooler {
     /// All parts put together. Workers are made known by [`Pooler::start_workers`].
     pub fn new(parts: Parts) -> Arc<Self> {
+        let process_key = ProcessKey::new(parts.random);
         Arc::new_cyclic(|me| Self {
             config: ArcSwap::from_pointee(parts.config),
             generation: AtomicU64::new(0),
@@ -147,8 +148,8 @@ impl Pooler {
             client_tls: ArcSwap::from_pointee(parts.client_tls),
             server_tls: ArcSwap::from_pointee(parts.server_tls),
             watches: Watches::new(parts.workers),
-            keys: KeyCache::new(ProcessKey::new(parts.random), KEYS_KEPT),
-            process_key: ProcessKey::new(parts.random),
+            keys: KeyCache::new(process_key.clone(), KEYS_KEPT),
+            process_key,
             ids: AtomicU64::new(0),
             started: parts.now,
             stopping: AtomicBool::new(false),

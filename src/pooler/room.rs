@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 
 use super::terms::Terms;
 use crate::pool::PoolKey;
@@ -23,7 +24,12 @@ pub struct Welcome {
     pub params: Arc<ParamSet>,
     /// The greeting that was written last: most clients of a pool hear the same.
     said: Mutex<Option<Said>>,
+    /// What a client had set itself that came last, and its parameters: most come with the same.
+    worn: Mutex<Option<(Own, Arc<ParamSet>)>>,
 }
+
+/// Parameters that a client has set itself.
+pub type Own = Vec<(String, String)>;
 
 /// What two clients have in common that hear the same parameters.
 pub type Likeness<'a> = (&'a Arc<ParamSet>, &'a Arc<Terms>);
@@ -43,7 +49,19 @@ impl Welcome {
             reported,
             params,
             said: Mutex::default(),
+            worn: Mutex::default(),
         }
+    }
+
+    /// The parameters of a client that has set these; `make` finds them for the first of its kind.
+    pub fn with_own(&self, own: Own, make: impl FnOnce(&Own) -> Arc<ParamSet>) -> Arc<ParamSet> {
+        let mut worn = self.worn.lock().expect("nothing panics under this lock");
+        if let Some((_, params)) = worn.as_ref().filter(|(last, _)| *last == own) {
+            return Arc::clone(params);
+        }
+        let params = make(&own);
+        *worn = Some((own, Arc::clone(&params)));
+        params
     }
 
     /// What clients that are alike hear; `write` writes it for the first of them.
@@ -74,6 +92,8 @@ pub struct Room {
     /// Counters.
     pub stats: Arc<PoolStats>,
     welcome: Mutex<Option<Arc<Welcome>>>,
+    /// The terms of whoever logged in last, with its name.
+    terms: Mutex<Option<(Arc<str>, Arc<Terms>)>>,
     turn: Mutex<HostTurn>,
 }
 
@@ -85,6 +105,7 @@ impl Room {
             statements: Arc::new(Registry::numbered(Arc::clone(numbers))),
             stats,
             welcome: Mutex::default(),
+            terms: Mutex::default(),
             turn: Mutex::default(),
         }
     }
@@ -95,6 +116,25 @@ impl Room {
             .lock()
             .expect("nothing panics under this lock")
             .clone()
+    }
+
+    /// The terms of a client under this configuration; `find` looks them up for the first of its name.
+    pub fn terms(
+        &self,
+        login: &Arc<str>,
+        generation: u64,
+        find: impl FnOnce() -> Arc<Terms>,
+    ) -> Arc<Terms> {
+        let mut kept = self.terms.lock().expect("nothing panics under this lock");
+        let same = |(name, terms): &&(Arc<str>, Arc<Terms>)| {
+            terms.generation == generation && name == login
+        };
+        if let Some((_, terms)) = kept.as_ref().filter(same) {
+            return Arc::clone(terms);
+        }
+        let terms = find();
+        *kept = Some((Arc::clone(login), Arc::clone(&terms)));
+        terms
     }
 
     /// A server has logged in: its greeting stands where there is none yet.
@@ -120,7 +160,7 @@ impl Room {
 /// key while clients still sit in the old room, and then servers meet statements of both.
 #[derive(Debug, Default)]
 pub struct Rooms {
-    rooms: Mutex<HashMap<PoolKey, Arc<Room>>>,
+    rooms: Mutex<HashMap<PoolKey, Arc<Room>, RandomState>>,
     statement_numbers: Arc<AtomicU64>,
 }
 
@@ -128,6 +168,9 @@ impl Rooms {
     /// The room of a pool, made where it is missing.
     pub fn enter(&self, key: &PoolKey, stats: impl FnOnce() -> Arc<PoolStats>) -> Arc<Room> {
         let mut rooms = self.rooms.lock().expect("nothing panics under this lock");
+        if let Some(room) = rooms.get(key) {
+            return Arc::clone(room);
+        }
         let make = || Arc::new(Room::new(key.clone(), stats(), &self.statement_numbers));
         Arc::clone(rooms.entry(key.clone()).or_insert_with(make))
     }
@@ -159,6 +202,8 @@ impl Rooms {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
+    use crate::config::model::DatabaseSpec;
 
     #[test]
     fn a_room_made_again_never_gives_a_statement_the_number_of_another() {
@@ -172,5 +217,51 @@ mod tests {
         let after = new.statements.intern(b"two");
         assert_ne!(before.id(), after.id());
         assert_ne!(before.name(), after.name());
+    }
+    fn room() -> Room {
+        let key = PoolKey::new("a", "u");
+        Room::new(key, Arc::new(PoolStats::new(1)), &Arc::default())
+    }
+
+    #[test]
+    fn terms_are_looked_up_for_each_name_and_each_configuration() {
+        let (room, config) = (
+            room(),
+            Config {
+                autodb: Some(DatabaseSpec::default()),
+                ..Config::default()
+            },
+        );
+        let entry = config.database("a").expect("every database is known");
+        let asked = |name: &str, generation| {
+            let mut is_new = false;
+            let terms = room.terms(&name.into(), generation, || {
+                is_new = true;
+                Arc::new(Terms::of(&config, generation, &entry, (name, "u")))
+            });
+            assert_eq!(terms.generation, generation);
+            is_new
+        };
+        let answers = [("one", 0), ("one", 0), ("two", 0), ("two", 1), ("two", 1)];
+        let answers = answers.map(|(name, generation)| asked(name, generation));
+        assert_eq!(answers, [true, false, true, true, false]);
+    }
+
+    #[test]
+    fn only_clients_that_have_set_the_same_share_their_parameters() {
+        let welcome = Welcome::new(Reported::default());
+        let asked = |value: &str| {
+            let own = vec![("application_name".to_owned(), value.to_owned())];
+            welcome.with_own(own, |own| {
+                let mut params = ParamSet::new();
+                for (name, value) in own {
+                    params.set(name, value);
+                }
+                Arc::new(params)
+            })
+        };
+        let (first, second, third) = (asked("a"), asked("a"), asked("b"));
+        assert!(Arc::ptr_eq(&first, &second));
+        assert_eq!(third.value("application_name"), Some("b"));
     }
 }

@@ -214,17 +214,17 @@ impl StartupPacket {
         if name == "application_name" {
             let value = printable(value);
             self.application_name = Some(value.clone());
-            self.parameters.push((name, value));
+            self.parameters.push((name.to_owned(), value));
             return Ok(());
         }
         let value = text(value)?;
-        match name.as_str() {
-            "user" => self.user = value,
-            "database" => self.database = value,
-            "options" => self.options = Some(value),
+        match name {
+            "user" => value.clone_into(&mut self.user),
+            "database" => value.clone_into(&mut self.database),
+            "options" => self.options = Some(value.to_owned()),
             "replication" => self.replication = replication(value)?,
-            other if other.starts_with("_pq_.") => self.protocol_options.push(name),
-            _ => self.parameters.push((name, value)),
+            other if other.starts_with("_pq_.") => self.protocol_options.push(other.to_owned()),
+            other => self.parameters.push((other.to_owned(), value.to_owned())),
         }
         Ok(())
     }
@@ -253,10 +253,8 @@ impl StartupPacket {
     }
 }
 
-fn text(bytes: &[u8]) -> Result<String, StartupError> {
-    std::str::from_utf8(bytes)
-        .map(str::to_owned)
-        .map_err(|_| StartupError::NotUtf8)
+fn text(bytes: &[u8]) -> Result<&str, StartupError> {
+    std::str::from_utf8(bytes).map_err(|_| StartupError::NotUtf8)
 }
 
 /// An application name in any encoding, as UTF-8 or else with its foreign bytes spelled `\xNN`, as
@@ -273,13 +271,13 @@ fn printable(bytes: &[u8]) -> String {
 }
 
 /// `PostgreSQL`'s spellings of a boolean, any case, and `database`.
-fn replication(value: String) -> Result<Replication, StartupError> {
+fn replication(value: &str) -> Result<Replication, StartupError> {
     match value.to_ascii_lowercase().as_str() {
         "database" => Ok(Replication::Logical),
         "t" | "tr" | "tru" | "true" | "y" | "ye" | "yes" | "on" | "1" => Ok(Replication::Physical),
         "f" | "fa" | "fal" | "fals" | "false" | "n" | "no" | "of" | "off" | "0" => {
             Ok(Replication::None)
         }
-        _ => Err(StartupError::BadReplication(value)),
+        _ => Err(StartupError::BadReplication(value.to_owned())),
     }
 }

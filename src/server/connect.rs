@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::net::listener::unix::UnixPlace;
+use crate::net::socket::Inherited;
 use crate::net::{ServerTls, SocketOptions, SslMode, Stream};
 use crate::protocol::cancel_key::{self, KeyLengthError};
 use crate::protocol::startup::SSL_CODE;
@@ -239,7 +240,8 @@ impl Connector<'_> {
             source,
         };
         let stream = TcpStream::connect(address).await.map_err(failed)?;
-        self.socket.apply(&stream).map_err(failed)?;
+        let inherited = Inherited::Nothing;
+        self.socket.apply(&stream, inherited).map_err(failed)?;
         Ok(stream)
     }
 

@@ -6,10 +6,10 @@
 use std::io;
 
 use bytes::BytesMut;
-use ring::rand::{SecureRandom, SystemRandom};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::auth::scram::{KeyCache, KeyRequest, NONCE_RANDOM_BYTES, ScramKeys};
+use crate::net::chance;
 use crate::protocol::{HEADER_LEN, peek_header};
 use crate::session::server_login::{
     LoggedIn, ServerLogin, ServerLoginError, ServerLoginRequest, ServerLoginStep,
@@ -76,10 +76,7 @@ async fn read_frame<S: AsyncRead + Unpin>(
 }
 
 fn nonce() -> Result<[u8; NONCE_RANDOM_BYTES], ServerLoginError> {
-    let mut nonce = [0; NONCE_RANDOM_BYTES];
-    let filled = SystemRandom::new().fill(&mut nonce);
-    filled.map_err(|_| ServerLoginError::NoRandom)?;
-    Ok(nonce)
+    chance::draw().map_err(|_| ServerLoginError::NoRandom)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "fits map_err")]

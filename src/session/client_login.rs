@@ -31,6 +31,9 @@ pub use error::{Asked, Blame, ErrorCodes, LoginError};
 /// Longest body of a SASL message: the SCRAM message, the mechanism's name and a length.
 const SASL_BODY_MAX: usize = MESSAGE_BYTES_MAX + 64;
 
+/// Bytes of an authentication request before what it is about: type, length, code.
+const REQUEST_HEAD: usize = 9;
+
 /// How a client proves who it is (`auth_type`, or the method of an HBA rule).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientAuth {
@@ -210,7 +213,7 @@ impl ClientLogin {
             request.process,
             request.scram_iterations,
         );
-        let mut bytes = BytesMut::new();
+        let mut bytes = BytesMut::with_capacity(REQUEST_HEAD + MECHANISM.len() + 2);
         reply::auth_sasl(&mut bytes, &[MECHANISM]);
         send(bytes, State::SaslFirst(start))
     }
@@ -293,7 +296,7 @@ fn plain_password(
         Some(Secret::Md5(hash)) => hash.matches_password(sent, user),
         Some(Secret::Scram(verifier)) => {
             let stored = verifier.stored_key;
-            let request = KeyRequest::new(password.clone(), &verifier.salt, verifier.iterations)
+            let request = KeyRequest::new(password.clone(), verifier.salt, verifier.iterations)
                 .ok_or(ScramError::TooManyIterations)?
                 .expecting(stored);
             let state = KeysState::Plain { password, stored };
@@ -337,14 +340,15 @@ fn sasl_first(start: ServerStart, body: &[u8]) -> Result<LoginStep, LoginError> 
     // No initial response (length -1) is read as an empty one, which SCRAM refuses.
     let message = reader.value()?.unwrap_or_default();
     reader.finish()?;
-    let (server_first, next) = start.client_first(message)?;
-    let mut bytes = BytesMut::new();
-    reply::auth_sasl_continue(&mut bytes, &server_first);
+    let next = start.client_first(message)?;
+    let server_first = next.server_first();
+    let mut bytes = BytesMut::with_capacity(REQUEST_HEAD + server_first.len());
+    reply::auth_sasl_continue(&mut bytes, server_first);
     Ok(send(bytes, State::SaslFinal(next)))
 }
 
 fn sasl_done(message: &[u8], keys: ScramKeys) -> LoginStep {
-    let mut bytes = BytesMut::new();
+    let mut bytes = BytesMut::with_capacity(REQUEST_HEAD + message.len());
     reply::auth_sasl_final(&mut bytes, message);
     done(bytes, Proof::Keys(keys))
 }

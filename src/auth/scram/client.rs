@@ -117,7 +117,7 @@ impl AwaitServerFirst {
                 Ok(ClientOutcome::Send { message, next })
             }
             ClientCredential::Password(password) => {
-                let request = KeyRequest::new(password, &salt, iterations)
+                let request = KeyRequest::new(password, salt, iterations)
                     .ok_or(ScramError::TooManyIterations)?;
                 let next = AwaitKeys { exchange };
                 Ok(ClientOutcome::NeedKeys { request, next })
@@ -204,7 +204,7 @@ mod tests {
         };
         let salt = decode_salt(b"W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
         let password = Password::new(b"pencil").unwrap();
-        let request = KeyRequest::new(password, &salt, NonZeroU32::new(4096).unwrap()).unwrap();
+        let request = KeyRequest::new(password, salt, NonZeroU32::new(4096).unwrap()).unwrap();
         let (message, next) = AwaitKeys { exchange }.keys(&request.derive());
         assert!(message.ends_with(b",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="));
         let server_final = b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=";

@@ -6,13 +6,13 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use hashlink::LruCache;
 use ring::pbkdf2;
 
 use super::ITERATIONS_MAX;
-use crate::auth::key::Key32;
+use crate::auth::key::{Key32, SigningKey};
 use crate::auth::saslprep;
 use crate::auth::secret::Password;
 
@@ -46,7 +46,7 @@ impl ScramKeys {
 #[derive(Debug, Clone)]
 pub struct KeyRequest {
     password: Password,
-    salt: Box<[u8]>,
+    salt: Arc<[u8]>,
     iterations: NonZeroU32,
     /// Keys with another stored key are not worth remembering.
     expected: Option<Key32>,
@@ -54,7 +54,11 @@ pub struct KeyRequest {
 
 impl KeyRequest {
     /// A request for a password from our own configuration; `None` above [`ITERATIONS_MAX`].
-    pub fn new(password: Password, salt: &[u8], iterations: NonZeroU32) -> Option<Self> {
+    pub fn new(
+        password: Password,
+        salt: impl Into<Arc<[u8]>>,
+        iterations: NonZeroU32,
+    ) -> Option<Self> {
         (iterations <= ITERATIONS_MAX).then(|| Self {
             password,
             salt: salt.into(),
@@ -88,13 +92,13 @@ impl KeyRequest {
 }
 
 /// A random key of this process. From it come salts that stay the same while the process lives.
-#[derive(Debug, Clone, Copy)]
-pub struct ProcessKey(Key32);
+#[derive(Debug, Clone)]
+pub struct ProcessKey(SigningKey);
 
 impl ProcessKey {
     /// From 32 random bytes, drawn once at start.
     pub fn new(random: [u8; 32]) -> Self {
-        Self(Key32::new(random))
+        Self(SigningKey::new(&Key32::new(random)))
     }
 
     /// The salt that is shown for a user without a verifier, known or not.
@@ -113,11 +117,11 @@ impl ProcessKey {
 
     /// A name for a request that does not reveal the password and cannot be computed elsewhere.
     fn fingerprint(&self, request: &KeyRequest) -> [u8; 32] {
-        // The fixed-size salt hash and count come first, so that no two requests look alike.
-        let salt = self.0.sign(&[b"cache salt\0", &request.salt]);
+        // The salt's length comes first and the count is of one size: no two requests look alike.
+        let length = request.salt.len().to_be_bytes();
         let iterations = request.iterations.get().to_be_bytes();
         let password = request.password.as_bytes();
-        let parts: [&[u8]; 4] = [b"cache\0", salt.as_bytes(), &iterations, password];
+        let parts: [&[u8]; 5] = [b"cache\0", &length, &request.salt, &iterations, password];
         *self.0.sign(&parts).as_bytes()
     }
 }
@@ -232,8 +236,8 @@ mod tests {
     fn rounds_are_limited() {
         let password = Password::new(b"x").unwrap();
         let one_more = ITERATIONS_MAX.checked_add(1).unwrap();
-        assert!(KeyRequest::new(password.clone(), b"s", one_more).is_none());
-        assert!(KeyRequest::new(password, b"s", ITERATIONS_MAX).is_some());
+        assert!(KeyRequest::new(password.clone(), *b"s", one_more).is_none());
+        assert!(KeyRequest::new(password, *b"s", ITERATIONS_MAX).is_some());
     }
 
     #[test]

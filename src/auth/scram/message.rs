@@ -109,13 +109,30 @@ pub(super) fn decode_salt(text: &[u8]) -> Result<Vec<u8>, ScramError> {
 
 /// 32 bytes from base64, or the given complaint.
 pub(super) fn decode_key(text: &[u8], otherwise: Malformed) -> Result<Key32, ScramError> {
-    let bytes = STANDARD.decode(text).unwrap_or_default();
-    Key32::from_slice(&bytes).ok_or(ScramError::Malformed(otherwise))
+    // The decoder asks for room for whole groups of three bytes.
+    let mut bytes = [0; 33];
+    let length = STANDARD.decode_slice(text, &mut bytes).unwrap_or_default();
+    let key = bytes.get(..length).and_then(Key32::from_slice);
+    key.ok_or(ScramError::Malformed(otherwise))
 }
 
 /// Base64 as both sides write it.
 pub(super) fn encode(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
+}
+
+/// Appends base64 to a message.
+pub(super) fn append_encoded(out: &mut Vec<u8>, bytes: &[u8]) {
+    let start = out.len();
+    out.resize(start + encoded_len(bytes.len()), 0);
+    let room = out.get_mut(start..).unwrap_or_default();
+    let written = STANDARD.encode_slice(bytes, room);
+    debug_assert_eq!(written.ok(), Some(room.len()), "the length is exact");
+}
+
+/// Length of base64 with its padding.
+pub(super) const fn encoded_len(bytes: usize) -> usize {
+    bytes.div_ceil(3) * 4
 }
 
 #[cfg(test)]

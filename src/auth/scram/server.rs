@@ -5,9 +5,11 @@
 //! keys; only the very first login of a user with a plain password takes longer.
 
 use std::num::NonZeroU32;
+use std::ops::Range;
+use std::sync::Arc;
 
 use super::keys::{KeyRequest, ProcessKey, ScramKeys};
-use super::message::{Attributes, check_nonce, decode_key, encode};
+use super::message::{Attributes, append_encoded, check_nonce, decode_key, encoded_len};
 use super::{ITERATIONS_MAX, Malformed, NONCE_RANDOM_BYTES, ScramError};
 use crate::auth::key::Key32;
 use crate::auth::secret::{Password, Secret, Verifier};
@@ -33,7 +35,7 @@ enum Basis {
 #[derive(Debug)]
 pub struct ServerStart {
     basis: Basis,
-    salt: Box<[u8]>,
+    salt: Arc<[u8]>,
     iterations: NonZeroU32,
     nonce: [u8; NONCE_RANDOM_BYTES],
 }
@@ -42,13 +44,13 @@ pub struct ServerStart {
 #[derive(Debug)]
 pub struct AwaitClientFinal {
     basis: Basis,
-    salt: Box<[u8]>,
+    salt: Arc<[u8]>,
     iterations: NonZeroU32,
-    /// client-first without its header.
-    client_first_bare: Vec<u8>,
-    server_first: Vec<u8>,
-    /// Both nonces, as client-final must repeat them.
-    nonce: Vec<u8>,
+    /// client-first without its header, a comma, server-first: the beginning of what the proof is
+    /// computed over.
+    said: Vec<u8>,
+    /// Where in `said` both nonces are, as client-final must repeat them.
+    nonce: Range<usize>,
     binding: Binding,
 }
 
@@ -148,8 +150,8 @@ impl ServerStart {
         }
     }
 
-    /// Reads client-first; gives server-first to send.
-    pub fn client_first(self, message: &[u8]) -> Result<(Vec<u8>, AwaitClientFinal), ScramError> {
+    /// Reads client-first; server-first is then to be sent.
+    pub fn client_first(self, message: &[u8]) -> Result<AwaitClientFinal, ScramError> {
         let mut fields = Attributes::new(message)?;
         let binding = match fields.field() {
             Some(b"n") => Binding::No,
@@ -162,35 +164,46 @@ impl ServerStart {
             Some([b'a', b'=', ..]) => return Err(ScramError::AuthorizationIdentity),
             _ => return Err(Malformed::Header.into()),
         }
-        let client_first_bare = fields.rest().to_vec();
+        let client_first_bare = fields.rest();
         // PostgreSQL ignores this name too: the user is the one of the startup packet.
         fields.value('n')?;
         let client_nonce = check_nonce(fields.value('r')?)?;
         while !fields.at_end() {
             fields.any()?; // optional extensions, of which none is known
         }
-        let mut nonce = client_nonce.to_vec();
-        nonce.extend_from_slice(encode(&self.nonce).as_bytes());
-        let mut server_first = b"r=".to_vec();
-        server_first.extend_from_slice(&nonce);
-        let salt = encode(&self.salt);
-        server_first.extend_from_slice(format!(",s={salt},i={}", self.iterations).as_bytes());
-        let next = AwaitClientFinal {
+        let nonces = client_nonce.len() + encoded_len(NONCE_RANDOM_BYTES);
+        // The nonces are in server-first and in client-final, beside the salt and small things.
+        let room = client_first_bare.len() + encoded_len(self.salt.len()) + 2 * nonces + 64;
+        let mut said = Vec::with_capacity(room);
+        said.extend_from_slice(client_first_bare);
+        said.extend_from_slice(b",r=");
+        let nonce = said.len()..said.len() + nonces;
+        said.extend_from_slice(client_nonce);
+        append_encoded(&mut said, &self.nonce);
+        said.extend_from_slice(b",s=");
+        append_encoded(&mut said, &self.salt);
+        said.extend_from_slice(b",i=");
+        said.extend_from_slice(self.iterations.to_string().as_bytes());
+        Ok(AwaitClientFinal {
             basis: self.basis,
             salt: self.salt,
             iterations: self.iterations,
-            client_first_bare,
-            server_first: server_first.clone(),
+            said,
             nonce,
             binding,
-        };
-        Ok((server_first, next))
+        })
     }
 }
 
 impl AwaitClientFinal {
+    /// server-first, to be sent with `AuthenticationSASLContinue`.
+    pub fn server_first(&self) -> &[u8] {
+        let start = self.nonce.start - b"r=".len();
+        self.said.get(start..).unwrap_or_default()
+    }
+
     /// Reads client-final and checks its proof, or asks for the keys to check it with.
-    pub fn client_final(self, message: &[u8]) -> Result<ServerOutcome, ScramError> {
+    pub fn client_final(mut self, message: &[u8]) -> Result<ServerOutcome, ScramError> {
         let proof = self.read(message)?;
         match self.basis {
             Basis::Verifier {
@@ -208,7 +221,7 @@ impl AwaitClientFinal {
                 Err(ScramError::WrongProof)
             }
             Basis::Plain(password) => {
-                let request = KeyRequest::new(password, &self.salt, self.iterations)
+                let request = KeyRequest::new(password, self.salt, self.iterations)
                     .ok_or(ScramError::TooManyIterations)?;
                 let next = AwaitServerKeys { proof };
                 Ok(ServerOutcome::NeedKeys { request, next })
@@ -216,12 +229,12 @@ impl AwaitClientFinal {
         }
     }
 
-    fn read(&self, message: &[u8]) -> Result<Proof, ScramError> {
+    fn read(&mut self, message: &[u8]) -> Result<Proof, ScramError> {
         let mut fields = Attributes::new(message)?;
         if fields.value('c')? != self.binding.repeated() {
             return Err(ScramError::BindingMismatch);
         }
-        if fields.value('r')? != self.nonce {
+        if Some(fields.value('r')?) != self.said.get(self.nonce.clone()) {
             return Err(ScramError::Nonce);
         }
         let (sent, without_proof) = loop {
@@ -233,8 +246,9 @@ impl AwaitClientFinal {
             }
         };
         fields.finish()?;
-        let parts: [&[u8]; 3] = [&self.client_first_bare, &self.server_first, without_proof];
-        let auth_message = parts.join(&b',');
+        let mut auth_message = std::mem::take(&mut self.said);
+        auth_message.push(b',');
+        auth_message.extend_from_slice(without_proof);
         Ok(Proof { sent, auth_message })
     }
 }
@@ -254,9 +268,12 @@ impl Proof {
         if !client_key.hashed().matches(&stored_key) {
             return Err(ScramError::WrongProof);
         }
-        let signature = encode(server_key.sign(&[&self.auth_message]).as_bytes());
+        let signature = server_key.sign(&[&self.auth_message]);
+        let mut message = Vec::with_capacity(b"v=".len() + encoded_len(32));
+        message.extend_from_slice(b"v=");
+        append_encoded(&mut message, signature.as_bytes());
         Ok(Verified {
-            message: format!("v={signature}").into_bytes(),
+            message,
             keys: ScramKeys {
                 client_key,
                 server_key,
@@ -273,18 +290,18 @@ mod tests {
     fn the_exchange_of_rfc_7677_is_accepted() {
         // RFC 7677, section 3: user "user", password "pencil".
         let nonce = b"rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
-        let mut server_first = b"r=".to_vec();
-        server_first.extend_from_slice(nonce);
-        server_first.extend_from_slice(b",s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096");
+        let mut said = b"n=user,r=rOprNGfwEbeRWgbNEkqO,r=".to_vec();
+        let nonce_at = said.len()..said.len() + nonce.len();
+        said.extend_from_slice(nonce);
+        said.extend_from_slice(b",s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096");
         let exchange = AwaitClientFinal {
             basis: Basis::Plain(Password::new(b"pencil").unwrap()),
             salt: super::super::message::decode_salt(b"W22ZaJ0SNY7soEsUEjb6gQ==")
                 .unwrap()
                 .into(),
             iterations: NonZeroU32::new(4096).unwrap(),
-            client_first_bare: b"n=user,r=rOprNGfwEbeRWgbNEkqO".to_vec(),
-            server_first,
-            nonce: nonce.to_vec(),
+            said,
+            nonce: nonce_at,
             binding: Binding::No,
         };
         let client_final = b"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\

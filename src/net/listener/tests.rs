@@ -24,11 +24,16 @@ fn unix_options(dir: &str) -> UnixListenOptions {
 #[tokio::test]
 async fn waiting_clients_are_accepted_in_one_call_up_to_the_limit() {
     let bound = bind_tcp("127.0.0.1", &options(PortSharing::Exclusive)).unwrap();
-    let listener = bound.into_iter().next().unwrap().register().unwrap();
+    let listener = bound
+        .into_iter()
+        .next()
+        .unwrap()
+        .register(&SocketOptions::default())
+        .unwrap();
     let Listener::Tcp(inner) = &listener else {
         panic!("not TCP");
     };
-    let address = inner.local_addr().unwrap();
+    let address = inner.listener.local_addr().unwrap();
     let clients: Vec<_> = (0..5)
         .map(|_| TcpStream::connect(address).unwrap())
         .collect();
@@ -38,11 +43,13 @@ async fn waiting_clients_are_accepted_in_one_call_up_to_the_limit() {
     listener.accept(&mut batch, 3).await.unwrap();
     assert_eq!(batch.len(), 5);
     for (incoming, client) in batch.into_iter().zip(&clients) {
+        let local = incoming.local_address();
         let stream = incoming.into_stream(&SocketOptions::default()).unwrap();
         let Stream::Tcp(tcp) = &stream else {
             panic!("not TCP");
         };
         assert_eq!(tcp.peer_addr().unwrap(), client.local_addr().unwrap());
+        assert_eq!(local, Some(tcp.local_addr().unwrap()));
         assert!(tcp.nodelay().unwrap());
     }
 }
@@ -53,7 +60,7 @@ async fn a_client_can_go_to_another_runtime() {
     let bound = bind_tcp("127.0.0.1", &options(PortSharing::Exclusive)).unwrap();
     let listener = bound.into_iter().next().unwrap();
     let mut client = TcpStream::connect(listener.address().unwrap()).unwrap();
-    let listener = listener.register().unwrap();
+    let listener = listener.register(&SocketOptions::default()).unwrap();
     let mut batch = Vec::new();
     listener.accept(&mut batch, 10).await.unwrap();
     let incoming = batch.pop().unwrap().loose().unwrap();
@@ -172,7 +179,7 @@ async fn abstract_sockets_are_spelled_like_libpq_does() {
         bind_unix(&unix_options(&name)),
         Err(ListenError::InUse)
     ));
-    let listener = bound.register().unwrap();
+    let listener = bound.register(&SocketOptions::default()).unwrap();
     let _client = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)
         .and_then(|socket| socket.connect(&place.address()?).map(|()| socket))
         .unwrap();

@@ -64,8 +64,9 @@ impl Iterator for Words<'_> {
 /// `tracked` and `ignored` (`ignore_startup_parameters`) answer for a name in any case; ignoring
 /// wins over tracking. With `options` in the ignore list, what `options` holds and we do not know is
 /// ignored. A replication client's `options` go to its server as they are and are not read here.
+/// The packet's own list of parameters is taken out of it.
 pub fn classify_parameters(
-    packet: &StartupPacket,
+    packet: &mut StartupPacket,
     tracked: &dyn Fn(&str) -> bool,
     ignored: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<(String, String)>, StartupError> {
@@ -82,11 +83,11 @@ pub fn classify_parameters(
             Fate::Refuse => return Err(StartupError::UnsupportedOption(name)),
         }
     }
-    for (name, value) in &packet.parameters {
-        match fate(name, tracked, ignored) {
-            Fate::Track => put(name.clone(), value.clone()),
+    for (name, value) in std::mem::take(&mut packet.parameters) {
+        match fate(&name, tracked, ignored) {
+            Fate::Track => put(name, value),
             Fate::Ignore => {}
-            Fate::Refuse => return Err(StartupError::UnsupportedParameter(name.clone())),
+            Fate::Refuse => return Err(StartupError::UnsupportedParameter(name)),
         }
     }
     Ok(set)

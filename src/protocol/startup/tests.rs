@@ -245,7 +245,7 @@ fn classify(
     let mut all = vec![("user", "u")];
     all.extend_from_slice(parameters);
     let tracked = |name: &str| ["application_name", "TimeZone"].contains(&name);
-    classify_parameters(&startup(&all).unwrap(), &tracked, &|name| {
+    classify_parameters(&mut startup(&all).unwrap(), &tracked, &|name| {
         ignored.contains(&name)
     })
     .map_err(|error| error.to_string())

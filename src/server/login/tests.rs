@@ -163,9 +163,9 @@ async fn a_scram_login_remembers_the_keys_of_its_password() {
 async fn remembered_keys_are_not_derived_again() {
     let cache = cache();
     let count = NonZeroU32::new(2).unwrap();
-    let request = || KeyRequest::new(Password::new(b"pw").unwrap(), b"salt", count).unwrap();
+    let request = || KeyRequest::new(Password::new(b"pw").unwrap(), *b"salt", count).unwrap();
     // Keys that no derivation gives, so that a derivation would show.
-    let planted = KeyRequest::new(Password::new(b"other").unwrap(), b"salt", count).unwrap();
+    let planted = KeyRequest::new(Password::new(b"other").unwrap(), *b"salt", count).unwrap();
     let planted = planted.derive();
     cache.store(&request(), &planted);
     let found = derive(&cache, request()).await.unwrap();

@@ -24,7 +24,7 @@ fn scram() -> Secret {
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
     let count = NonZeroU32::new(2).unwrap();
-    let keys = KeyRequest::new(password("pw"), b"0123456789abcdef", count);
+    let keys = KeyRequest::new(password("pw"), *b"0123456789abcdef", count);
     let keys = keys.unwrap().derive();
     let [stored, server] =
         [keys.stored_key(), keys.server_key].map(|key| STANDARD.encode(key.as_bytes()));

@@ -431,7 +431,7 @@ fn keys_are_chosen_only_beside_the_verifier_they_belong_to() {
     let Secret::Scram(parts) = &verifier else {
         panic!("a verifier")
     };
-    let right = KeyRequest::new(pencil, &parts.salt, parts.iterations)
+    let right = KeyRequest::new(pencil, parts.salt.clone(), parts.iterations)
         .unwrap()
         .derive();
     let wrong = ScramKeys {

@@ -50,7 +50,7 @@ fn values_case_space_and_comments_do_not_matter() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(runs(3000))]
 
     #[test]
     fn equal_numbers_mean_equal_texts(a in any_sql(), b in any_sql(), quoting in any_quoting()) {

@@ -42,7 +42,7 @@ fn semicolons_end_statements() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(runs(1000))]
 
     #[test]
     fn any_text_is_cut_without_losing_any_of_it(sql in any_sql(), quoting in any_quoting()) {
