@@ -292,10 +292,10 @@ fn processes(server: &Server) -> Vec<Pid> {
 }
 
 /// Stops a server in the middle of whatever it does, until this is dropped.
-struct Frozen(Vec<Pid>);
+pub(super) struct Frozen(Vec<Pid>);
 
 impl Frozen {
-    fn new(server: &Server) -> Self {
+    pub(super) fn new(server: &Server) -> Self {
         let frozen = Self(processes(server));
         frozen.signal(Signal::SIGSTOP);
         frozen

@@ -5,6 +5,7 @@
 
 mod failover;
 mod fences;
+mod monitor;
 mod pins;
 mod stage;
 mod traps;
