@@ -11,6 +11,7 @@
 pub mod catalog;
 pub mod classify;
 pub mod command;
+mod eight;
 pub mod encoding;
 pub mod fingerprint;
 mod functions;
@@ -21,10 +22,6 @@ pub mod verdict;
 pub mod wish;
 
 pub use catalog::{Catalog, CatalogError, Knowledge};
-/// Temporary.
-pub fn classify(sql: &[u8], quoting: lexer::Quoting, catalog: &Catalog) -> Verdict {
-    let command = command::command(sql, quoting);
-    command::verdict_of(&command).unwrap_or_else(|| classify::classify_query(sql, quoting, catalog))
-}
+pub use classify::classify;
 pub use fingerprint::{Fingerprint, fingerprint, normalize};
 pub use verdict::{Class, Effect, Effects, Reason, Verdict};

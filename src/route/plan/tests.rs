@@ -7,7 +7,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::*;
 use crate::cluster::HostId;
-use crate::cluster::host::HostSpec;
+use crate::cluster::HostSpec;
 use crate::cluster::observation::{Observation, Policy, Role as ServerRole};
 use crate::cluster::state::Cluster;
 use crate::cluster::view::Distance;
@@ -40,7 +40,13 @@ impl Table {
             weight: 1,
             distance: Distance::Near,
         };
-        let policy = Policy::default();
+        let policy = Policy {
+            max_lag: None,
+            max_lag_bytes: None,
+            check_period: Duration::from_secs(1),
+            fence_interval: Duration::from_millis(10),
+            slow_start: Duration::ZERO,
+        };
         let mut cluster = Cluster::new(vec![spec("a@p"), spec("a@r")], policy);
         for (place, role) in [(0, ServerRole::Primary), (1, ServerRole::Replica)] {
             cluster.observed(HostId(place), seen(role, now));
