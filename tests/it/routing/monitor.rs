@@ -7,6 +7,7 @@ use pgweir::cluster::{ClusterView, HostId, HostState, Refused, Standing};
 use pgweir::config::load;
 use pgweir::net::{ClientTls, ServerTls};
 use pgweir::pooler::{Parts, Pooler, monitor};
+use pgweir::sql::Verdict;
 use tokio::sync::oneshot;
 
 use super::Stage;
@@ -113,6 +114,25 @@ fn a_replica_that_stops_gets_no_reads_until_it_is_back() {
         "it may have forgotten something"
     );
     assert!(after.hosts[SECOND.place()].back_since.is_some());
+}
+
+#[test]
+fn users_functions_are_known_and_known_anew_when_somebody_has_changed_them() {
+    let stage = Stage::start(options());
+    let watch = Watch::over(&stage, "");
+    watch.until(PRIMARY, HostState::Primary);
+    let live = watch.pooler.clusters.find("app").unwrap();
+    let is_read = |name: &str| {
+        let functions = live.functions();
+        functions.catalog.known_call(name) == Some(Verdict::READ)
+    };
+    until("a stable function is harmless", || is_read("steady"));
+    assert!(!is_read("newly_made"));
+    let sql = "create function newly_made() returns int language sql stable as 'select 1'";
+    stage.cluster.primary().psql("app", sql).unwrap();
+    live.forget_functions();
+    assert!(!is_read("steady"), "it may be volatile now");
+    until("the new one is known", || is_read("newly_made"));
 }
 
 #[test]
