@@ -57,7 +57,7 @@ fn port_of(client: &mut Wire) -> u16 {
 }
 
 /// Makes the second replica follow the first one.
-fn follow(replica: &Server, primary: &Server) {
+pub(super) fn follow(replica: &Server, primary: &Server) {
     let conninfo = primary.socket_conninfo("postgres").replace('\'', "''");
     for sql in [
         &format!("alter system set primary_conninfo = '{conninfo} application_name=replica2'"),
