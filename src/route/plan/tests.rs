@@ -34,7 +34,7 @@ struct Table {
 impl Table {
     /// A primary and a replica that has replayed all of it.
     fn new() -> Self {
-        let now = Instant::now();
+        let now = tokio::time::Instant::now().into_std();
         let spec = |name: &str| HostSpec {
             name: name.into(),
             weight: 1,

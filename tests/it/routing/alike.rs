@@ -8,7 +8,6 @@ use crate::support::fixture::{options, populate};
 use crate::support::wait::until;
 
 #[test]
-#[ignore = "main has no router yet"]
 fn clients_get_the_same_bytes_whoever_answers() {
     let stage = Stage::start_with(options(), |server| {
         populate(server, &["direct", "routed"]);

@@ -115,7 +115,6 @@ fn failed(answer: &Answer, wire: &mut Wire, weir: &Weir) -> Option<String> {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn clients_wait_while_the_primary_is_replaced_and_lose_nothing() {
     let mut stage = stage();
     let weir = start(&stage);
@@ -179,7 +178,6 @@ fn clients_wait_while_the_primary_is_replaced_and_lose_nothing() {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn a_primary_that_comes_back_is_refused() {
     let mut stage = stage();
     let weir = start(&stage);
@@ -210,7 +208,6 @@ fn a_primary_that_comes_back_is_refused() {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn a_client_inside_a_block_gets_an_error_when_its_primary_dies_and_goes_on_after_it() {
     let mut stage = stage();
     let weir = start(&stage);
@@ -239,7 +236,6 @@ fn read_on(weir: &Weir, stop: &AtomicBool) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn reads_leave_a_replica_that_is_killed_and_come_back_to_it() {
     const READERS: usize = 6;
     let mut stage = stage();
@@ -328,7 +324,6 @@ fn answered(port: u16) -> bool {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn reads_leave_a_replica_that_is_frozen_and_come_back_to_it() {
     let stage = stage();
     let weir = start(&stage);
@@ -348,7 +343,6 @@ fn reads_leave_a_replica_that_is_frozen_and_come_back_to_it() {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn reads_go_to_the_primary_when_no_replica_is_left() {
     let mut stage = stage();
     let primary = stage.cluster.primary();

@@ -278,7 +278,6 @@ fn answers(client: &mut Wire, flight: &Flight) -> Vec<Vec<String>> {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn random_statements_do_the_same_as_on_the_primary_alone() {
     let options = options().with_setting("autovacuum", "off");
     let stage = Stage::with_databases(options, &["app", "alone"]);
