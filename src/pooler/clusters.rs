@@ -23,8 +23,10 @@ use crate::sql::Catalog;
 /// The functions of a database, as they were when somebody looked last.
 #[derive(Debug)]
 pub struct KnownFunctions {
-    /// Grows with each look.
+    /// Changes with each look that found something new.
     pub generation: u64,
+    /// Whether somebody has to look again.
+    stale: bool,
     /// The functions.
     pub catalog: Catalog,
 }
@@ -70,6 +72,7 @@ impl LiveCluster {
             view: ArcSwap::default(),
             functions: ArcSwap::from_pointee(KnownFunctions {
                 generation: 0,
+                stale: true,
                 catalog: Catalog::builtin(),
             }),
             caches: seeds
@@ -155,15 +158,35 @@ impl LiveCluster {
         self.functions.load()
     }
 
-    /// Somebody has looked at the functions again; `None`: they may have changed, and until somebody
-    /// looks only those of `PostgreSQL` itself are known.
-    pub fn learn_functions(&self, catalog: Option<&Catalog>) {
+    /// The functions may have changed: until somebody looks, only those of `PostgreSQL` itself are
+    /// known.
+    pub fn forget_functions(&self) {
         self.functions.rcu(|known| KnownFunctions {
             generation: known.generation + 1,
-            catalog: catalog.cloned().unwrap_or_else(Catalog::builtin),
+            stale: true,
+            catalog: Catalog::builtin(),
         });
-        if catalog.is_none() {
-            self.wanted.notify_waiters();
+        self.wanted.notify_waiters();
+    }
+
+    /// Whether the functions have to be looked at again.
+    pub fn are_functions_stale(&self) -> bool {
+        self.functions.load().stale
+    }
+
+    /// What a look at the functions has found that began when those of `since` were known. If they
+    /// have changed meanwhile it says nothing.
+    pub fn found_functions(&self, since: u64, catalog: Catalog) {
+        let known = self.functions.load();
+        let news = known.stale || known.catalog != catalog;
+        if known.generation == since && news {
+            let found = KnownFunctions {
+                generation: since + 1,
+                stale: false,
+                catalog,
+            };
+            // Somebody who forgets them just now wins.
+            drop(self.functions.compare_and_swap(&known, Arc::new(found)));
         }
     }
 

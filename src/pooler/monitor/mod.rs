@@ -10,6 +10,7 @@
 //! clocks matter, and workers may be busy for milliseconds. Their connections belong to no pool and
 //! count for no limit: one for each host. Not here: what an answer means (`cluster`).
 
+mod functions;
 mod probe;
 mod task;
 

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::probe::{Asked, COLUMNS, QUESTION, Unreadable, read};
-use super::{Monitor, policy, specs};
+use super::{Monitor, functions, policy, specs};
 use crate::cluster::{Failure, HostId, Observation};
 use crate::config::{Config, RouteMode};
 use crate::pool::{PoolKey, WorkerId};
@@ -24,6 +24,7 @@ use crate::server::conn::Fitness;
 use crate::server::errand::{ErrandError, one_row};
 use crate::server::open::{Identity, OpenError, log_in, reach};
 use crate::session::server_login::{Parameter, ServerLoginRequest};
+use crate::sql::catalog::CatalogError;
 use crate::telemetry::events;
 
 /// Nobody's worker: the connections of monitors are never lent.
@@ -66,6 +67,7 @@ fn adopt(pooler: &Arc<Pooler>, watched: &mut Vec<Watched>) {
             let live = pooler.clusters.enter(&Arc::from(entry.name), now);
             let monitor = Arc::new(Monitor::new(live, hosts, policy));
             let mut tasks = JoinSet::new();
+            tasks.spawn(functions::keep(Arc::clone(pooler), Arc::clone(&monitor)));
             for host in &monitor.live.view().hosts {
                 tasks.spawn(watch(Arc::clone(pooler), Arc::clone(&monitor), host.id));
             }
@@ -82,7 +84,7 @@ fn adopt(pooler: &Arc<Pooler>, watched: &mut Vec<Watched>) {
 
 /// Why the host was not observed.
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
+pub(super) enum Trouble {
     #[error("no such host")]
     NoHost,
     #[error("no answer within replica_check_timeout")]
@@ -93,6 +95,8 @@ enum Trouble {
     Errand(#[from] ErrandError),
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
 }
 
 impl Trouble {
@@ -100,9 +104,11 @@ impl Trouble {
         match self {
             Self::TimedOut | Self::Open(OpenError::TimedOut) => Failure::TimedOut,
             Self::Errand(ErrandError::Lost(_)) => Failure::Lost,
-            Self::NoHost | Self::Open(_) | Self::Errand(_) | Self::Unreadable(_) => {
-                Failure::Refused
-            }
+            Self::NoHost
+            | Self::Open(_)
+            | Self::Errand(_)
+            | Self::Unreadable(_)
+            | Self::Catalog(_) => Failure::Refused,
         }
     }
 }
@@ -186,7 +192,7 @@ async fn pause(woken: Pin<&mut Notified<'_>>, conn: &mut Option<Server>, due: In
 }
 
 /// Who asks: `monitor_user`, else the entry's own users, else whoever was there last.
-fn user_of(config: &Config, cluster: &LiveCluster) -> Option<Arc<str>> {
+pub(super) fn user_of(config: &Config, cluster: &LiveCluster) -> Option<Arc<str>> {
     let spec = config.database(&cluster.name)?.spec;
     let named = config
         .settings
@@ -219,7 +225,12 @@ async fn probe(
     Ok(read(&row, asked)?)
 }
 
-async fn open(pooler: &Pooler, cluster: &LiveCluster, key: PoolKey) -> Result<Server, Trouble> {
+/// A connection of our own, that belongs to no pool.
+pub(super) async fn open(
+    pooler: &Pooler,
+    cluster: &LiveCluster,
+    key: PoolKey,
+) -> Result<Server, Trouble> {
     let config = pooler.config();
     let database = config.database(&key.database).ok_or(Trouble::NoHost)?;
     let host = database.spec.hosts.first().ok_or(Trouble::NoHost)?;

@@ -59,3 +59,15 @@ pub fn monitor_failed(cluster: &str, host: &str, error: &dyn fmt::Display) {
     let text = format_args!("database {cluster}: cannot ask {host}: {error}");
     emit(Level::Warning, "monitor_failed", details, text);
 }
+
+/// What functions a database has could not be read: reads that call users' functions stay on the
+/// primary.
+pub fn functions_unknown(cluster: &str, error: &dyn fmt::Display) {
+    let details = Details {
+        repeat: Repeat::Limited,
+        error: Some(error),
+        ..Details::default()
+    };
+    let text = format_args!("database {cluster}: cannot read what functions it has: {error}");
+    emit(Level::Warning, "functions_unknown", details, text);
+}

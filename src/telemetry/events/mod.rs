@@ -14,8 +14,8 @@ use super::line::{Level, Who};
 use super::log::Switch;
 
 pub use cluster::{
-    host_refused, monitor_failed, primary_back, primary_changed, primary_lost, replica_left,
-    replica_ready,
+    functions_unknown, host_refused, monitor_failed, primary_back, primary_changed, primary_lost,
+    replica_left, replica_ready,
 };
 pub use connection::{
     LoginAttempt, closing, debug, login_attempt, login_failed, no_such_user, pooler_error,

@@ -57,7 +57,7 @@ fn port_of(client: &mut Wire) -> u16 {
 }
 
 /// Makes the second replica follow the first one.
-fn follow(replica: &Server, primary: &Server) {
+pub(super) fn follow(replica: &Server, primary: &Server) {
     let conninfo = primary.socket_conninfo("postgres").replace('\'', "''");
     for sql in [
         &format!("alter system set primary_conninfo = '{conninfo} application_name=replica2'"),
@@ -288,10 +288,10 @@ fn processes(server: &Server) -> Vec<Pid> {
 }
 
 /// Stops a server in the middle of whatever it does, until this is dropped.
-struct Frozen(Vec<Pid>);
+pub(super) struct Frozen(Vec<Pid>);
 
 impl Frozen {
-    fn new(server: &Server) -> Self {
+    pub(super) fn new(server: &Server) -> Self {
         let frozen = Self(processes(server));
         frozen.signal(Signal::SIGSTOP);
         frozen

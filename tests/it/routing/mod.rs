@@ -6,6 +6,7 @@
 mod alike;
 mod failover;
 mod fences;
+mod monitor;
 mod pins;
 mod random;
 mod stage;
