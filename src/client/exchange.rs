@@ -220,8 +220,14 @@ impl<C: Wire, S: Wire> Exchange<'_, C, S> {
         self.hold != Hold::Session
             && self.server.is_at_rest()
             && !self.client.is_mid_forward()
+            && !self.awaits_granted()
             && self.server_side.output.is_empty()
             && self.server_side.input.is_empty()
+    }
+
+    fn awaits_granted(&self) -> bool {
+        let routed = self.client.routed.as_deref();
+        routed.is_some_and(Routed::awaits_granted)
     }
 
     /// A reply has said that a transaction block is open, and nothing more is to come.

@@ -137,6 +137,15 @@ impl Routed {
         }
     }
 
+    /// Whether bytes that may go have not come: a frame that is dealt with as a whole. Its server
+    /// waits for it, or the two would part and meet again for every piece.
+    pub fn awaits_granted(&self) -> bool {
+        match self.gate {
+            Gate::Bytes(left) => left > 0,
+            Gate::More(_) | Gate::Shut => false,
+        }
+    }
+
     /// So many granted bytes have gone.
     pub(super) fn passed(&mut self, bytes: usize) {
         if let Gate::Bytes(left) = &mut self.gate {

@@ -59,7 +59,9 @@ fn nothing_goes_before_it_is_granted_and_no_more_than_was() {
     assert_eq!(table.ask(&first), Ok(FromClient::Gate));
     assert!(table.sent.is_empty());
     table.routed().grant(first.len());
+    assert!(table.routed().awaits_granted());
     assert_eq!(table.ask(&second), Ok(FromClient::Gate));
+    assert!(!table.routed().awaits_granted());
     assert_eq!(&table.sent[..], &first[..]);
     table.routed().shut();
     assert_eq!(table.ask(b""), Ok(FromClient::Wait));

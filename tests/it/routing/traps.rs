@@ -415,6 +415,17 @@ fn a_very_long_statement_runs_and_a_long_write_on_the_primary() {
 }
 
 #[test]
+fn a_very_long_statement_can_be_prepared() {
+    let mut client = Stage::weir().client("app", "app");
+    let sql = format!("select 1 /* {} */", "x".repeat(1 << 20));
+    client.send(&[parse("long", &sql, &[]), sync()].concat());
+    client.until_ready(1);
+    client.send(&[bind("", "long", &[]), execute("", 0), sync()].concat());
+    let frames = client.until_ready(1);
+    assert!(frames.iter().any(|frame| frame.tag == b'D'), "{frames:?}");
+}
+
+#[test]
 fn rows_are_copied_in_on_the_primary() {
     let (weir, stage) = (Stage::weir(), Stage::shared());
     for protocol in Protocol::ALL {
