@@ -193,8 +193,9 @@ impl<'a> Lexer<'a> {
             (Class::Space, _) => (Kind::Space, run(bytes, 1, |class| class == Class::Space)),
             (Class::Prefix, Some(b'\'' | b'&')) => self.long(first, class),
             (Class::Letter | Class::Prefix, _) => (Kind::Word, identifier(bytes)),
-            (Class::Single, _) => (Kind::Punctuation, 1),
-            (Class::Dot, Some(b'a'..=b'z' | b'A'..=b'Z' | b'*' | b'"')) => (Kind::Punctuation, 1),
+            (Class::Single, _) | (Class::Dot, Some(b'a'..=b'z' | b'A'..=b'Z' | b'*' | b'"')) => {
+                (Kind::Punctuation, 1)
+            }
             (
                 Class::Digit
                 | Class::Operator
