@@ -165,7 +165,7 @@ impl Route {
             self.session.pin = Pin::Ask;
         }
         if journey.verdict.effects.has(Effect::ChangesFunctions) {
-            self.cluster.learn_functions(None);
+            self.cluster.forget_functions();
         }
     }
 

@@ -291,3 +291,6 @@ impl Journey {
         self.verdict.effects.has(Effect::Pins) || self.verdict.effects.has(Effect::Unpins)
     }
 }
+
+#[cfg(test)]
+mod tests;

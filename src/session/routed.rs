@@ -332,6 +332,12 @@ impl ClientState {
         Some(rest.split_at(memchr::memchr(0, rest)?).0)
     }
 
+    /// Where the client's statements are interned.
+    #[cfg(test)]
+    pub fn registry(&self) -> &super::prepared::Registry {
+        &self.registry
+    }
+
     /// Longest frame that the client may send, in bytes.
     pub fn frame_max(&self) -> usize {
         self.frame_max

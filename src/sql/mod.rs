@@ -23,10 +23,6 @@ pub mod verdict;
 pub mod wish;
 
 pub use catalog::{Catalog, CatalogError, Knowledge};
-/// Temporary.
-pub fn classify(sql: &[u8], quoting: lexer::Quoting, catalog: &Catalog) -> Verdict {
-    let command = command::command(sql, quoting);
-    command::verdict_of(&command).unwrap_or_else(|| classify::classify_query(sql, quoting, catalog))
-}
+pub use classify::classify;
 pub use fingerprint::{Fingerprint, fingerprint, normalize};
 pub use verdict::{Class, Effect, Effects, Reason, Verdict};

@@ -6,9 +6,11 @@
 //! Invariant: a node is let pass only after all its parts have been put on the list of things to do.
 //! The list is not the stack, so that no statement is too deep to be looked at.
 
+mod call;
 mod expression;
 mod names;
 mod source;
+mod types;
 
 use sqlparser::ast::{
     Cte, Distinct, Expr, Fetch, GroupByExpr, LimitClause, NamedWindowDefinition, NamedWindowExpr,
@@ -22,9 +24,18 @@ use crate::sql::verdict::{Class, Reason, Verdict};
 
 /// Whether all of the query is a read, or what is against it.
 pub fn judge(query: &Query, catalog: &Catalog) -> Result<(), Reason> {
+    judge_node(Node::Query(query), catalog)
+}
+
+/// The same for an expression.
+pub fn judge_expr(expr: &Expr, catalog: &Catalog) -> Result<(), Reason> {
+    judge_node(Node::Expr(expr), catalog)
+}
+
+fn judge_node(node: Node<'_>, catalog: &Catalog) -> Result<(), Reason> {
     let mut walk = Walk {
         catalog,
-        ahead: vec![Node::Query(query)],
+        ahead: vec![node],
     };
     while let Some(node) = walk.ahead.pop() {
         match node {
@@ -190,7 +201,7 @@ impl<'a> Walk<'a, '_> {
                     rows,
                 } = values;
                 foreign(*explicit_row || *value_keyword)?;
-                rows.iter().for_each(|row| self.all(&row.content));
+                self.all(rows.iter().flat_map(|row| &row.content));
                 Ok(())
             }
             SetExpr::Table(table) => self.table(table),
@@ -223,7 +234,7 @@ impl<'a> Walk<'a, '_> {
             having,
             named_window,
             qualify,
-            window_before_qualify,
+            window_before_qualify: _,
             value_table_mode,
             flavor,
         } = select;
@@ -234,7 +245,7 @@ impl<'a> Walk<'a, '_> {
         foreign(*top_before_distinct || exclude.is_some() || !lateral_views.is_empty())?;
         foreign(prewhere.is_some() || !connect_by.is_empty() || !cluster_by.is_empty())?;
         foreign(!distribute_by.is_empty() || !sort_by.is_empty() || qualify.is_some())?;
-        foreign(*window_before_qualify || value_table_mode.is_some())?;
+        foreign(value_table_mode.is_some())?;
         match flavor {
             SelectFlavor::Standard => {}
             SelectFlavor::FromFirst | SelectFlavor::FromFirstNoSelect => {

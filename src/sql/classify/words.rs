@@ -11,7 +11,7 @@ use std::borrow::Cow;
 
 use crate::sql::catalog::Catalog;
 use crate::sql::lexer::{Kind, Token};
-use crate::sql::verdict::{Reason, Verdict};
+use crate::sql::verdict::{Effect, Reason, Verdict};
 
 /// What the tokens of a statement say of it, without space and comments. A read only as long as
 /// the parser agrees.
@@ -40,9 +40,10 @@ pub fn folded<'a>(token: &Token<'a>) -> Option<Cow<'a, str>> {
         // A name with escapes (`U&"..."`) is not read.
         Kind::Quoted => {
             let inside = text.strip_prefix('"')?.strip_suffix('"')?;
-            match inside.contains('"') {
-                true => Some(inside.replace("\"\"", "\"").into()),
-                false => Some(inside.into()),
+            if inside.contains('"') {
+                Some(inside.replace("\"\"", "\"").into())
+            } else {
+                Some(inside.into())
             }
         }
         Kind::Space
@@ -82,8 +83,12 @@ impl<'a> Look<'a, '_> {
                 self.find(self.catalog.operator(symbol));
             }
             Kind::Broken => self.find(Verdict::primary(Reason::Unparsed)),
-            Kind::Text | Kind::Number | Kind::Param | Kind::Punctuation => {}
-            Kind::Space | Kind::Comment => {}
+            Kind::Text
+            | Kind::Number
+            | Kind::Param
+            | Kind::Punctuation
+            | Kind::Space
+            | Kind::Comment => {}
         }
     }
 
@@ -103,7 +108,12 @@ impl<'a> Look<'a, '_> {
         if is_one_of(&["insert", "update", "delete", "merge"]) {
             self.find(Verdict::primary(Reason::Write));
         } else if token.is_word("into") {
-            self.find(Verdict::primary(Reason::Into));
+            let verdict = Verdict::primary(Reason::Into);
+            self.find(if follows(&["temp", "temporary"]) {
+                verdict.with(Effect::Pins)
+            } else {
+                verdict
+            });
         } else if token.is_word("for") && follows(&["update", "share", "no", "key"]) {
             self.find(Verdict::primary(Reason::Locking));
         }

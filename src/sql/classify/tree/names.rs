@@ -21,11 +21,11 @@ pub fn folded(name: &Ident) -> Cow<'_, str> {
 }
 
 /// The last parts of a name that may have a schema and a database before it.
-pub fn qualified(name: &ObjectName) -> Result<(Option<Cow<'_, str>>, Cow<'_, str>), Reason> {
+pub fn qualified<'a>(name: &'a ObjectName) -> Result<(Option<Cow<'a, str>>, Cow<'a, str>), Reason> {
     let ObjectName(parts) = name;
-    let part = |part| match part {
-        &ObjectNamePart::Identifier(ref name) => Ok(folded(name)),
-        &ObjectNamePart::Function(_) => Err(Reason::Unparsed),
+    let part = |part: &'a ObjectNamePart| match part {
+        ObjectNamePart::Identifier(name) => Ok(folded(name)),
+        ObjectNamePart::Function(_) => Err(Reason::Unparsed),
     };
     match parts.as_slice() {
         [name] => Ok((None, part(name)?)),
