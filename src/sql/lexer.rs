@@ -153,6 +153,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// The next token that is neither space nor comment.
+    #[inline]
     pub fn next_significant(&mut self) -> Option<Token<'a>> {
         loop {
             let (first, rest) = self.rest.split_first()?;
@@ -164,6 +165,21 @@ impl<'a> Lexer<'a> {
             let token = self.cut(*first, class);
             if token.kind != Kind::Comment {
                 return Some(token);
+            }
+        }
+    }
+
+    /// What follows from the next such token on.
+    pub fn rest_significant(&self) -> &'a [u8] {
+        let mut ahead = self.clone();
+        loop {
+            let rest = ahead.rest;
+            match rest.first().map(|first| class(*first)) {
+                Some(Class::Space | Class::Operator) => {}
+                _ => return rest,
+            }
+            if ahead.next().is_none_or(|token| token.is_significant()) {
+                return rest;
             }
         }
     }

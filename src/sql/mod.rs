@@ -18,6 +18,7 @@ mod functions;
 pub mod lexer;
 pub mod pieces;
 pub mod statements;
+mod telltale;
 pub mod verdict;
 pub mod wish;
 

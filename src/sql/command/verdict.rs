@@ -2,15 +2,15 @@
 
 use super::{Body, Command, CopyPlace, CopySource, Ddl, Direction, Discard, Temporary, Value};
 use crate::sql::lexer::{Kind, Lexer, Token};
+use crate::sql::telltale::Statement;
 use crate::sql::verdict::{Effect, Effects, Reason, Verdict};
 
 /// Statements inside of statements are followed so deep: no grammar has more.
 const DEPTH_MAX: usize = 4;
 
 /// The verdict, where the keywords decide alone; `None` where the statement, or the one inside of it,
-/// has to be parsed, and for `EXECUTE`, whose statement is known by name.
-///
-/// It may depend on values (`DO`), so it must not be kept by fingerprint; what `None` leaves open may.
+/// has to be parsed, and for `EXECUTE`, whose statement is known by name. The same for all texts that
+/// have the same fingerprint.
 pub fn verdict_of(command: &Command<'_>) -> Option<Verdict> {
     verdict(command, DEPTH_MAX)
 }
@@ -115,14 +115,11 @@ fn schema(ddl: &Ddl<'_>) -> Verdict {
     }
 }
 
-/// Code in a string may do anything: words in it that speak of a session's things are believed.
+/// Code in a string may do anything.
 fn code(body: &Body<'_>) -> Verdict {
     let verdict = Verdict::primary(Reason::Utility).with(Effect::ChangesFunctions);
-    let has = |word: &[u8]| {
-        let mut windows = body.sql.windows(word.len());
-        windows.any(|window| window.eq_ignore_ascii_case(word))
-    };
-    if has(b"temp") || has(b"advisory") || has(b"listen") {
+    let mut strings = Lexer::new(body.sql, body.quoting).filter(|token| token.kind == Kind::Text);
+    if strings.any(|token| Statement::Code.tells(token.text)) {
         verdict.with(Effect::Pins)
     } else {
         verdict
@@ -130,14 +127,10 @@ fn code(body: &Body<'_>) -> Verdict {
 }
 
 fn names_temporary_schema(value: &Value<'_>) -> bool {
-    let has = |text: &[u8]| {
-        let mut windows = text.windows(b"pg_temp".len());
-        windows.any(|window| window.eq_ignore_ascii_case(b"pg_temp"))
-    };
     match value {
         Value::Default | Value::Current => false,
-        Value::List(values) => values.iter().any(|value| has(value)),
-        Value::Other(text) => has(text),
+        Value::List(values) => values.iter().any(|value| Statement::Setting.tells(value)),
+        Value::Other(text) => Statement::Setting.tells(text),
     }
 }
 
