@@ -80,6 +80,9 @@ async fn truth(client: &Client, sql: &str, quoting: Quoting) -> Truth {
         Quoting::Backslash => "begin read only; set standard_conforming_strings = off",
     };
     client.batch_execute(begin).await.unwrap();
+    // An accident may have made a loop without an end.
+    let limit = "set statement_timeout = '500ms'";
+    client.batch_execute(limit).await.unwrap();
     // What would come as a copy goes nowhere.
     let sent = sql
         .replace("stdout", "'/dev/null'")
