@@ -29,7 +29,7 @@ use crate::net::Listener;
 use crate::net::listener::{Bound, ListenError};
 use crate::pool::{WorkerId, janitor};
 use crate::pooler::servers::socket_options;
-use crate::pooler::{Parts, Pooler};
+use crate::pooler::{Parts, Pooler, monitor};
 use crate::process::limits::raise_descriptors;
 use crate::process::pid_file::Stale;
 use crate::process::{
@@ -300,6 +300,7 @@ async fn attend(
         () = close_doors => {}
         _ = janitor::run(pooler.pools.clone()) => {}
         _ = keep_averages(pooler) => {}
+        _ = monitor::run(pooler) => {}
     }
     Ok(())
 }

@@ -144,6 +144,7 @@ fn stay_or_move(
     // The usual case looks at one other host, and allocates nothing.
     let others = view.hosts.iter().filter(|host| host.is_ready());
     let others = others.filter(|host| host.id != last.id && host.distance <= last.distance);
+    let others = others.filter(|host| host.weight > 0);
     let count = u64::try_from(others.clone().count()).unwrap_or(u64::MAX);
     if count == 0 {
         return stay;
@@ -174,6 +175,8 @@ fn lighter_of_two<'a>(
     now: Instant,
     chance: &mut Chance,
 ) -> Option<&'a HostView> {
+    // A weight of 0 is for when nobody else is left.
+    let field = field.prefer(view, |host| host.weight > 0);
     let near = field.prefer(view, |host| host.distance == Distance::Near);
     // Where every host has just come back, they share as usual.
     let mut field = near.prefer(view, |host| takes_part(view, host, now, chance));

@@ -152,7 +152,7 @@ struct World {
 impl World {
     fn new(seed: u64, without: Without) -> Self {
         let mut dice = Dice(seed);
-        let now = Instant::now();
+        let now = tokio::time::Instant::now().into_std();
         let spec = |place: usize| HostSpec {
             name: format!("app@h{place}:5432").into(),
             weight: 1,
@@ -435,40 +435,38 @@ impl World {
             }
             // The server answers; the answer is under way.
             None => {
-                let server = &self.servers[place];
-                let shown = Lsn(server.counted as u64 * RECORD);
-                let received = Lsn(server.log.len() as u64 * RECORD);
-                let lies = self.without == Without::Timelines && server.role == Role::Replica;
-                let bound = match server.role {
-                    Role::Replica if self.without == Without::ReceivedBound => shown,
-                    Role::Replica => received,
-                    Role::Primary => shown,
-                };
-                let bound = (!self.dice.one_in(8)).then_some(bound);
-                let answer = Observation {
-                    role: server.role,
-                    timeline: if lies {
-                        self.cluster.view().timeline
-                    } else {
-                        server.timeline
-                    },
-                    system_id: 1,
-                    shown,
-                    bound: if server.role == Role::Primary {
-                        Some(shown)
-                    } else {
-                        bound
-                    },
-                    started_at: 0,
-                    connection: question.link.number,
-                    asked_at: question.asked_at,
-                    answered_at: self.now,
-                };
-                self.questions[place] = Some(Question {
-                    answer: Some(answer),
-                    ..question
-                });
+                let answer = Some(self.answer(place, &question));
+                self.questions[place] = Some(Question { answer, ..question });
             }
+        }
+    }
+
+    fn answer(&mut self, place: usize, question: &Question) -> Observation {
+        let server = &self.servers[place];
+        let shown = Lsn(server.counted as u64 * RECORD);
+        let received = Lsn(server.log.len() as u64 * RECORD);
+        let unknown = self.dice.one_in(8);
+        let bound = match server.role {
+            Role::Primary => Some(shown),
+            Role::Replica if self.without == Without::ReceivedBound => Some(shown),
+            Role::Replica => (!unknown).then_some(received),
+        };
+        let lies = self.without == Without::Timelines && server.role == Role::Replica;
+        let timeline = if lies {
+            self.cluster.view().timeline
+        } else {
+            server.timeline
+        };
+        Observation {
+            role: server.role,
+            timeline,
+            system_id: 1,
+            shown,
+            bound,
+            started_at: 0,
+            connection: question.link.number,
+            asked_at: question.asked_at,
+            answered_at: self.now,
         }
     }
 

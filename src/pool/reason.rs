@@ -3,8 +3,12 @@
 //! One enum feeds log, metric and test alike; tools that read logs look for these texts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::protocol::SqlState;
+
+/// Shortest pause before another attempt where there was no primary.
+const NO_PRIMARY_RETRY: Duration = Duration::from_millis(100);
 
 /// Why a server connection is closed. `Display` is what the log says after `closing because: `.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
@@ -112,14 +116,42 @@ pub enum OpenFailure {
         /// Its message.
         message: Arc<str>,
     },
+    /// The entry has several hosts, and none of them is the primary for the moment: clients wait.
+    #[error("no primary")]
+    NoPrimary,
+}
+
+/// Whether a failure is told to clients that wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// It is, where the pool has no connection.
+    Refuse,
+    /// They wait on, up to their own limits.
+    Wait,
 }
 
 impl OpenFailure {
+    /// What a pool's clients do after it.
+    pub(super) fn patience(&self) -> Patience {
+        match self {
+            Self::Unreachable(_) | Self::Rejected { .. } => Patience::Refuse,
+            Self::NoPrimary => Patience::Wait,
+        }
+    }
+
+    /// When the next attempt is worth it, where `server_login_retry` is that long. Whoever opens
+    /// connections has waited for a primary already.
+    pub(super) fn retry_after(&self, login_retry: Duration) -> Duration {
+        match self {
+            Self::Unreachable(_) | Self::Rejected { .. } => login_retry,
+            Self::NoPrimary => login_retry.min(NO_PRIMARY_RETRY),
+        }
+    }
     /// What every waiter of a pool without connections is told, where the server's answer is
     /// final. A server that only starts up (57P03) may answer differently soon.
     pub(super) fn final_answer(&self) -> Option<Refusal> {
         match self {
-            Self::Unreachable(_) => None,
+            Self::Unreachable(_) | Self::NoPrimary => None,
             Self::Rejected { code, .. } if *code == SqlState::CANNOT_CONNECT_NOW => None,
             Self::Rejected { code, message } => Some(Refusal::Rejected {
                 code: *code,
@@ -131,12 +163,11 @@ impl OpenFailure {
     /// What established clients are told until an attempt succeeds.
     pub(super) fn cached(&self) -> Refusal {
         let error = match self {
-            Self::Unreachable(error) => error,
-            Self::Rejected { message, .. } => message,
+            Self::Unreachable(error) => Arc::clone(error),
+            Self::Rejected { message, .. } => Arc::clone(message),
+            Self::NoPrimary => Arc::from("no primary"),
         };
-        Refusal::LoginFailed {
-            error: Arc::clone(error),
-        }
+        Refusal::LoginFailed { error }
     }
 }
 

@@ -4,12 +4,15 @@
 //! without a lock. What statements are is remembered for each worker apart.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
+use crate::cluster::Demand;
 use crate::cluster::position::{Scope, SharedWrites};
 use crate::cluster::view::{ClusterView, HostId};
 use crate::config::FenceScope;
@@ -20,8 +23,10 @@ use crate::sql::Catalog;
 /// The functions of a database, as they were when somebody looked last.
 #[derive(Debug)]
 pub struct KnownFunctions {
-    /// Grows with each look.
+    /// Changes with each look that found something new.
     pub generation: u64,
+    /// Whether somebody has to look again.
+    stale: bool,
     /// The functions.
     pub catalog: Catalog,
 }
@@ -43,9 +48,20 @@ pub struct LiveCluster {
     user_writes: Mutex<HashMap<Arc<str>, Arc<SharedWrites>>>,
     /// Hosts that clients could not reach.
     failures: Mutex<Vec<HostId>>,
-    /// Somebody wants positions, or has found a host dead.
-    pub wanted: Notify,
+    /// When somebody wanted positions last, in nanoseconds after `since`.
+    demanded: AtomicU64,
+    /// Who had a server opened last: may ask the hosts where nobody is named for that.
+    user: Mutex<Option<Arc<str>>>,
+    /// Somebody wants positions or functions, or has found a host dead.
+    pub(super) wanted: Notify,
+    /// There is a new view.
+    published: Notify,
 }
+
+/// A host's monitor cannot say whose run a connection belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the host's monitor does not answer")]
+pub struct NotVouched;
 
 impl LiveCluster {
     /// A cluster of which nothing is known yet.
@@ -56,6 +72,7 @@ impl LiveCluster {
             view: ArcSwap::default(),
             functions: ArcSwap::from_pointee(KnownFunctions {
                 generation: 0,
+                stale: true,
                 catalog: Catalog::builtin(),
             }),
             caches: seeds
@@ -65,7 +82,10 @@ impl LiveCluster {
             writes: Arc::new(SharedWrites::new(now)),
             user_writes: Mutex::default(),
             failures: Mutex::default(),
+            demanded: AtomicU64::new(0),
+            user: Mutex::default(),
             wanted: Notify::new(),
+            published: Notify::new(),
         }
     }
 
@@ -75,8 +95,62 @@ impl LiveCluster {
     }
 
     /// The servers were seen again.
-    pub fn publish(&self, view: ClusterView) {
-        self.view.store(Arc::new(view));
+    pub fn publish(&self, view: Arc<ClusterView>) {
+        self.view.store(view);
+        self.published.notify_waiters();
+    }
+
+    /// Waits until a view passes, and gives that. Cancel-safe; has no end of its own.
+    pub async fn until(&self, mut passes: impl FnMut(&ClusterView) -> bool) -> Arc<ClusterView> {
+        loop {
+            let mut published = std::pin::pin!(self.published.notified());
+            // Enlisted before looking: what happens in between is not missed.
+            published.as_mut().enable();
+            let view = self.view.load_full();
+            if passes(&view) {
+                return view;
+            }
+            published.await;
+        }
+    }
+
+    /// Waits until a connection to a host that was logged in by then is known to be of the run which
+    /// the view tells of: the host's monitor has had an answer to a later question. So no client
+    /// ever meets a server that came back older than the view says.
+    pub async fn vouch(
+        &self,
+        entry: &str,
+        logged_in: Instant,
+        limit: Duration,
+    ) -> Result<(), NotVouched> {
+        self.demand();
+        let asked_since = |view: &ClusterView| {
+            let host = view.named(entry);
+            host.is_some_and(|host| host.samples.is_after(logged_in))
+        };
+        if timeout(limit, self.until(asked_since)).await.is_ok() {
+            return Ok(());
+        }
+        match self.view().named(entry) {
+            Some(host) if host.is_ready() => Err(NotVouched),
+            // Nobody is sent there; whoever goes there has asked for this very host.
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// A server is opened for this user.
+    pub fn note_user(&self, user: &Arc<str>) {
+        let mut last = self.user.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.as_ref() != Some(user) {
+            *last = Some(Arc::clone(user));
+            self.wanted.notify_waiters();
+        }
+    }
+
+    /// Who had a server opened last.
+    pub fn last_user(&self) -> Option<Arc<str>> {
+        let last = self.user.lock().unwrap_or_else(PoisonError::into_inner);
+        last.clone()
     }
 
     /// The functions that are known.
@@ -84,15 +158,35 @@ impl LiveCluster {
         self.functions.load()
     }
 
-    /// Somebody has looked at the functions again; `None`: they may have changed, and until somebody
-    /// looks only those of `PostgreSQL` itself are known.
-    pub fn learn_functions(&self, catalog: Option<&Catalog>) {
+    /// The functions may have changed: until somebody looks, only those of `PostgreSQL` itself are
+    /// known.
+    pub fn forget_functions(&self) {
         self.functions.rcu(|known| KnownFunctions {
             generation: known.generation + 1,
-            catalog: catalog.cloned().unwrap_or_else(Catalog::builtin),
+            stale: true,
+            catalog: Catalog::builtin(),
         });
-        if catalog.is_none() {
-            self.wanted.notify_one();
+        self.wanted.notify_waiters();
+    }
+
+    /// Whether the functions have to be looked at again.
+    pub fn are_functions_stale(&self) -> bool {
+        self.functions.load().stale
+    }
+
+    /// What a look at the functions has found that began when those of `since` were known. If they
+    /// have changed meanwhile it says nothing.
+    pub fn found_functions(&self, since: u64, catalog: Catalog) {
+        let known = self.functions.load();
+        let news = known.stale || known.catalog != catalog;
+        if known.generation == since && news {
+            let found = KnownFunctions {
+                generation: since + 1,
+                stale: false,
+                catalog,
+            };
+            // Somebody who forgets them just now wins.
+            drop(self.functions.compare_and_swap(&known, Arc::new(found)));
         }
     }
 
@@ -137,7 +231,7 @@ impl LiveCluster {
         let mut failures = failures.unwrap_or_else(PoisonError::into_inner);
         if !failures.contains(&host) {
             failures.push(host);
-            self.wanted.notify_one();
+            self.wanted.notify_waiters();
         }
     }
 
@@ -149,7 +243,22 @@ impl LiveCluster {
 
     /// A client waits for newer positions.
     pub fn demand(&self) {
-        self.wanted.notify_one();
+        let now = tokio::time::Instant::now()
+            .into_std()
+            .saturating_duration_since(self.since);
+        let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        self.demanded.fetch_max(now, Ordering::AcqRel);
+        self.wanted.notify_waiters();
+    }
+
+    /// Whether somebody has waited for a newer position than one that was asked for then.
+    pub fn demand_since(&self, asked_at: Option<Instant>) -> Demand {
+        let demanded = Duration::from_nanos(self.demanded.load(Ordering::Acquire));
+        match asked_at {
+            _ if demanded.is_zero() => Demand::Idle,
+            Some(asked_at) if asked_at > self.since + demanded => Demand::Idle,
+            Some(_) | None => Demand::Waiting,
+        }
     }
 }
 
@@ -167,6 +276,8 @@ pub fn scope_of(scope: FenceScope, shared: Option<&SharedWrites>) -> Scope<'_> {
 pub struct Clusters {
     live: Mutex<HashMap<Arc<str>, Arc<LiveCluster>>>,
     seeds: Box<[u64]>,
+    /// There is a new configuration.
+    pub(super) reconfigured: Notify,
 }
 
 impl Clusters {
@@ -175,6 +286,7 @@ impl Clusters {
         Self {
             live: Mutex::default(),
             seeds,
+            reconfigured: Notify::new(),
         }
     }
 

@@ -41,8 +41,10 @@ pub mod client_facts;
 pub mod clusters;
 pub mod control;
 pub mod credentials;
+mod destination;
 pub mod directory;
 pub mod limits;
+pub mod monitor;
 pub mod opener;
 pub mod room;
 pub mod servers;
@@ -172,6 +174,7 @@ impl Pooler {
     pub fn set_config(&self, config: Config) {
         self.config.store(Arc::new(config));
         self.generation.fetch_add(1, Ordering::AcqRel);
+        self.clusters.reconfigured.notify_one();
     }
 
     /// A number for a new connection.

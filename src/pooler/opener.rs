@@ -8,10 +8,11 @@ use tokio::time::{Instant, timeout};
 use super::room::Room;
 use super::servers::{connector, log_who, target_of};
 use super::{Pooler, Server};
-use crate::config::{Host, LoadBalanceHosts, SocketDir};
+use crate::auth::secret::Secret;
+use crate::config::{DatabaseSpec, Host, LoadBalanceHosts, SocketDir};
 use crate::pool::handle::{Opener, PendingOpen, Removed};
 use crate::pool::{OpenFailure, PoolKey, Why, WorkerId};
-use crate::server::connect::{ConnectError, Host as KnownHost, HostOrder, Target};
+use crate::server::connect::{ConnectError, Host as KnownHost, HostOrder, HostTurn, Target};
 use crate::server::errand::ErrandError;
 use crate::server::open::{Identity, OpenError, Reported, greet, log_in, reach};
 use crate::session::server_login::{Parameter, ServerLoginError, ServerLoginRequest};
@@ -55,6 +56,13 @@ impl Opener<Server> for PoolerOpener {
     }
 }
 
+/// A connection that is logged in, and what its server reported.
+#[derive(Debug)]
+pub(super) struct Opened {
+    conn: Server,
+    reported: Reported,
+}
+
 /// All that one attempt needs, taken from the configuration of this moment.
 struct Plan {
     key: PoolKey,
@@ -70,10 +78,40 @@ impl Pooler {
         let key = pending
             .pool()
             .and_then(|pool| self.pools.with(|p, _| p.key(pool).cloned()));
-        let Some(plan) = key.and_then(|key| self.plan(key)) else {
+        let Some(key) = key else {
             let now = Instant::now().into_std();
             pending.failed(OpenFailure::Unreachable("no such database".into()), now);
             return;
+        };
+        let outcome = match self.clusters.find(&key.database) {
+            Some(cluster) => {
+                let opening = self.open_at_primary(&cluster, (&key, worker));
+                Box::pin(opening).await
+            }
+            None => Box::pin(self.open_at_host(&key, worker)).await,
+        };
+        let now = Instant::now().into_std();
+        match outcome {
+            Ok(Opened { mut conn, reported }) => {
+                // A server that speaks already is found out when it is lent.
+                let _fitness = self.watches.hear(worker, &mut conn);
+                self.room(&key).offer_welcome(reported);
+                self.servers.add(conn.facts.id, Arc::clone(&conn.facts));
+                pending.opened(conn, now);
+            }
+            Err(failure) => pending.failed(failure, now),
+        }
+    }
+
+    /// One attempt, at the host of the entry `leads_to` if there is one.
+    pub(super) async fn open_once(
+        &self,
+        key: &PoolKey,
+        leads_to: Option<&str>,
+        worker: WorkerId,
+    ) -> Result<Opened, OpenFailure> {
+        let Some(plan) = self.plan(key.clone(), leads_to) else {
+            return Err(OpenFailure::Unreachable("no such database".into()));
         };
         let (room, order) = (Arc::clone(&plan.room), plan.order);
         let limit = self.config().settings.server_connect_timeout;
@@ -85,23 +123,16 @@ impl Pooler {
             },
             None => attempt.await,
         };
-        let now = Instant::now().into_std();
         match outcome {
-            Ok((mut conn, reported)) => {
-                // A server that speaks already is found out when it is lent.
-                let _fitness = self.watches.hear(worker, &mut conn);
-                room.offer_welcome(reported);
-                self.servers.add(conn.facts.id, Arc::clone(&conn.facts));
-                pending.opened(conn, now);
-            }
+            Ok((conn, reported)) => Ok(Opened { conn, reported }),
             Err(error) => {
                 room.with_turn(|turn| turn.failed(order));
-                pending.failed(failure(&error), now);
+                Err(failure(&error))
             }
         }
     }
 
-    fn plan(&self, key: PoolKey) -> Option<Plan> {
+    fn plan(&self, key: PoolKey, leads_to: Option<&str>) -> Option<Plan> {
         let config = self.config();
         let database = config.database(&key.database)?;
         let room = self.room(&key);
@@ -109,15 +140,17 @@ impl Pooler {
             LoadBalanceHosts::RoundRobin => HostOrder::RoundRobin,
             LoadBalanceHosts::Disable => HostOrder::Stick,
         };
-        let host = room.with_turn(|turn| turn.pick(&database.spec.hosts, order).cloned())?;
-        let target = target_of(&config, &host, database.spec.port)?;
-        let forced = database
-            .spec
-            .password
-            .as_ref()
-            .map(|secret| secret.expose().as_bytes());
-        let forced = forced.and_then(|text| crate::auth::secret::Secret::parse(text).ok());
-        let forced = forced.filter(|_| database.spec.user.as_deref() == Some(&*key.user));
+        let target = match leads_to {
+            None => {
+                let pick = |turn: &mut HostTurn| turn.pick(&database.spec.hosts, order).cloned();
+                target_of(&config, &room.with_turn(pick)?, database.spec.port)?
+            }
+            Some(entry) => {
+                let spec = config.database(entry)?.spec;
+                target_of(&config, spec.hosts.first()?, spec.port)?
+            }
+        };
+        let forced = forced_secret(database.spec, &key.user);
         // What `auth_query` found is remembered for the entry whose host this is.
         let parent = database.spec.derived_from.as_deref();
         let family = parent.map_or_else(|| Arc::clone(&key.database), Arc::from);
@@ -198,6 +231,13 @@ impl Pooler {
         let (_, runtime) = self.next_worker();
         runtime.spawn(super::servers::say_goodbye(conn));
     }
+}
+
+/// The password of an entry, for the user that all its clients become.
+pub(super) fn forced_secret(spec: &DatabaseSpec, user: &str) -> Option<Secret> {
+    let forced = spec.password.as_ref()?.expose().as_bytes();
+    let forced = Secret::parse(forced).ok();
+    forced.filter(|_| spec.user.as_deref() == Some(user))
 }
 
 /// One line for an attempt that came to nothing, and one for the server's own words.

@@ -252,8 +252,15 @@ impl Desk<'_> {
             Part::Begins if undecided => return settled(Target::Primary, Why::Transaction),
             Part::Begins | Part::BeginsReading | Part::Alone => {}
         }
+        // In a transaction that only reads, a savepoint or a setting says nothing about where it is.
+        let harmless = [Reason::TransactionControl, Reason::Setting].map(Class::Primary);
+        let is_harmless = part == Part::BeginsReading && harmless.contains(&segment.verdict.class);
         let case = Case {
-            verdict: segment.verdict,
+            verdict: if is_harmless {
+                Verdict::READ
+            } else {
+                segment.verdict
+            },
             preference,
             role: self.rules.role,
             attempt: self.attempt,
@@ -291,3 +298,6 @@ impl Journey {
         self.verdict.effects.has(Effect::Pins) || self.verdict.effects.has(Effect::Unpins)
     }
 }
+
+#[cfg(test)]
+mod tests;

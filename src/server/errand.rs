@@ -38,6 +38,9 @@ pub enum ErrandError {
     /// The row has not the two columns that `auth_query` must give.
     #[error("auth_query must return two columns, got {0}")]
     Columns(usize),
+    /// The answer is not one row with the columns that were asked for.
+    #[error("expected one row with {0} columns")]
+    NotOneRow(usize),
 }
 
 /// Runs one simple query and drops its result.
@@ -45,6 +48,43 @@ pub async fn run(conn: &mut ServerConn, sql: &str) -> Result<(), ErrandError> {
     let mut request = BytesMut::new();
     frontend::put_query(&mut request, sql);
     converse(conn, &request, |_, _| Ok(())).await
+}
+
+/// A row: texts, or NULL.
+pub type Row = Vec<Option<Vec<u8>>>;
+
+/// Runs one simple query whose result is one row of so many columns.
+pub async fn one_row(conn: &mut ServerConn, sql: &str, columns: usize) -> Result<Row, ErrandError> {
+    let mut only = None;
+    let each = |row: Row| match only.replace(row) {
+        None => Ok(()),
+        Some(_) => Err(ErrandError::NotOneRow(columns)),
+    };
+    select(conn, sql, columns, each).await?;
+    only.ok_or(ErrandError::NotOneRow(columns))
+}
+
+/// Runs one simple query whose result has rows of so many columns, and gives them out one by one.
+pub async fn select(
+    conn: &mut ServerConn,
+    sql: &str,
+    columns: usize,
+    mut each: impl FnMut(Row) -> Result<(), ErrandError>,
+) -> Result<(), ErrandError> {
+    let mut request = BytesMut::new();
+    frontend::put_query(&mut request, sql);
+    converse(conn, &request, |tag, body| {
+        if tag != b'D' {
+            return Ok(());
+        }
+        let mut reader = Reader::new(body);
+        if reader.count()? != columns {
+            return Err(ErrandError::NotOneRow(columns));
+        }
+        let mut values = (0..columns).map(|_| Ok(reader.value()?.map(<[u8]>::to_vec)));
+        each(values.by_ref().collect::<Result<Row, ErrandError>>()?)
+    })
+    .await
 }
 
 /// Asks a question whose answer is one boolean; anything else is no. Notifications that come meanwhile

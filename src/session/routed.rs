@@ -121,8 +121,10 @@ impl Routed {
 
     /// What is in the input, so many bytes, is not enough to decide.
     pub fn await_more(&mut self, bytes: usize) {
-        if self.gate == Gate::Bytes(0) {
-            self.gate = Gate::More(bytes);
+        match self.gate {
+            // It may have been asked for more before, and more of it has come.
+            Gate::Bytes(0) | Gate::More(_) => self.gate = Gate::More(bytes),
+            Gate::Bytes(_) | Gate::Shut => {}
         }
     }
 
@@ -330,6 +332,12 @@ impl ClientState {
             self.statements.find(name)?.statement.rest()
         };
         Some(rest.split_at(memchr::memchr(0, rest)?).0)
+    }
+
+    /// Where the client's statements are interned.
+    #[cfg(test)]
+    pub fn registry(&self) -> &super::prepared::Registry {
+        &self.registry
     }
 
     /// Longest frame that the client may send, in bytes.

@@ -1,6 +1,6 @@
 //! Sans-IO. What kind of statement it is, by its leading keywords alone.
 //!
-//! One statement is read, as `Statements` cuts them; a last semicolon does no harm. Where `pgweir` itself
+//! One statement is read, as `Statements` cuts them; semicolons around it do no harm. Where `pgweir` itself
 //! may answer (`BEGIN`) the whole statement is read by `PostgreSQL`'s grammar; elsewhere only as far as
 //! it matters, for a statement that the server refuses does nothing anywhere. Names are as the server
 //! understands them: in small letters or without their quotes, and cut to its length.
@@ -173,13 +173,11 @@ const KEYWORD_MAX: usize = 10;
 /// What kind of statement this is.
 pub fn command(sql: &[u8], quoting: Quoting) -> Command<'_> {
     let mut words = Words::new(sql, quoting);
+    while words.eat_symbol(";") {}
     let whole = words.rest();
     let Some(first) = words.take() else {
         return Command::Empty;
     };
-    if first.is(";") && words.is_done() {
-        return Command::Empty;
-    }
     if first.is("(") {
         return Command::Query(whole);
     }

@@ -5,11 +5,9 @@
 //! written `?`, which is an operator of `PostgreSQL`; so the text can be given to
 //! `EXPLAIN (GENERIC_PLAN)` as it is.
 
-use std::hash::{BuildHasher, Hasher};
 use std::ops::ControlFlow;
 
-use foldhash::fast::{FixedState, FoldHasher};
-
+use super::eight;
 use super::lexer::Quoting;
 use super::pieces::{self, Piece};
 
@@ -23,70 +21,76 @@ pub struct Fingerprint(pub u64);
 
 /// The number of a text. Whoever does not know the seed cannot make two texts have the same.
 pub fn fingerprint(sql: &[u8], quoting: Quoting, seed: u64) -> Fingerprint {
-    let state = FixedState::with_seed(seed);
-    let mut hasher = state.build_hasher();
+    let mut mixer = Mixer::new(seed);
     let _all = pieces::each(sql, quoting, &mut |piece| {
-        add(&mut hasher, piece);
+        mixer.add(piece);
         ControlFlow::Continue(())
     });
-    Fingerprint(hasher.finish())
+    Fingerprint(mixer.finish())
 }
 
-/// Marks of the kinds of pieces, which the highest byte of a number begins with.
-const WORD: u64 = 0x10 << 56;
-const QUOTED: u64 = 0x20 << 56;
-const SYMBOL: u64 = 0x30 << 56;
-const VALUE: u64 = 0x40 << 56;
-const BROKEN: u64 = 0x50 << 56;
+/// Marks of the kinds of pieces.
+const WORD: u64 = 1 << 60;
+const QUOTED: u64 = 2 << 60;
+const SYMBOL: u64 = 3 << 60;
+const VALUE: u64 = 4 << 60;
+const BROKEN: u64 = 5 << 60;
+const END: u64 = 6 << 60;
 /// More of the same piece follows.
-const MORE: u64 = 0x80 << 56;
+const MORE: u64 = 7 << 60;
 
-fn add(hasher: &mut FoldHasher<'_>, piece: Piece<'_>) {
-    match piece {
-        Piece::Word(text) => add_bytes(hasher, WORD, text, lower),
-        Piece::Quoted(text) => add_bytes(hasher, QUOTED, text, |bytes| bytes),
-        Piece::Symbol(text) => add_bytes(hasher, SYMBOL, text, |bytes| bytes),
-        Piece::Value(_) => hasher.write_u64(VALUE),
-        Piece::Broken => hasher.write_u64(BROKEN),
-    }
+/// Mixes numbers as foldhash does: multiplied by a secret one, both halves of the product together.
+struct Mixer {
+    state: u64,
+    key: u64,
 }
 
-/// Seven bytes at a time, so that the eighth can say what they are and how many.
-fn add_bytes(hasher: &mut FoldHasher<'_>, mark: u64, text: &[u8], fold: impl Fn(u64) -> u64) {
-    const STEP: usize = 7;
-    let mut rest = text;
-    while let Some((part, more)) = rest.split_first_chunk::<STEP>() {
-        if more.is_empty() {
-            break;
+impl Mixer {
+    fn new(seed: u64) -> Self {
+        // Digits of pi, as good as any.
+        let key = multiply(seed ^ 0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344);
+        Self {
+            state: multiply(key ^ seed, 0xa409_3822_299f_31d0),
+            key,
         }
-        hasher.write_u64(fold(seven(*part)) | mark | MORE);
-        rest = more;
     }
-    let mut last = [0; STEP];
-    let mut length = 0;
-    for (to, from) in last.iter_mut().zip(rest) {
-        *to = *from;
-        length += 1;
+
+    fn add(&mut self, piece: Piece<'_>) {
+        match piece {
+            Piece::Word(text) => self.add_bytes(WORD, text, eight::lower),
+            Piece::Quoted(text) => self.add_bytes(QUOTED, text, |bytes| bytes),
+            Piece::Symbol(text) => self.add_bytes(SYMBOL, text, |bytes| bytes),
+            Piece::Value(_) => self.mix(0, VALUE),
+            Piece::Broken => self.mix(0, BROKEN),
+        }
     }
-    hasher.write_u64(fold(seven(last)) | mark | (length << 56));
+
+    fn add_bytes(&mut self, mark: u64, text: &[u8], fold: impl Fn(u64) -> u64) {
+        let mut rest = text;
+        while let Some((part, more)) = rest
+            .split_first_chunk()
+            .filter(|(_, more)| !more.is_empty())
+        {
+            self.mix(fold(u64::from_le_bytes(*part)), MORE);
+            rest = more;
+        }
+        self.mix(fold(eight::load(rest)), mark | rest.len() as u64);
+    }
+
+    fn mix(&mut self, bytes: u64, mark: u64) {
+        self.state = multiply(self.state ^ bytes, self.key ^ mark);
+    }
+
+    fn finish(mut self) -> u64 {
+        self.mix(0, END);
+        self.state
+    }
 }
 
-fn seven(bytes: [u8; 7]) -> u64 {
-    let mut eight = [0; 8];
-    for (to, from) in eight.iter_mut().zip(bytes) {
-        *to = from;
-    }
-    u64::from_le_bytes(eight)
-}
-
-/// Makes the ASCII capitals among eight bytes small.
-fn lower(bytes: u64) -> u64 {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    let low = bytes & (0x7f * EACH);
-    let from_a = low + (0x80 - 0x41) * EACH;
-    let after_z = low + (0x7f - 0x5a) * EACH;
-    let capitals = (from_a ^ after_z) & !bytes & (0x80 * EACH);
-    bytes | (capitals >> 2)
+fn multiply(one: u64, other: u64) -> u64 {
+    let product = (u128::from(one) * u128::from(other)).to_le_bytes();
+    let (low, high) = product.split_at(8);
+    eight::load(low) ^ eight::load(high)
 }
 
 #[cfg(test)]

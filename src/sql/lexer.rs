@@ -8,6 +8,8 @@
 
 use memchr::{memchr, memchr2};
 
+use super::eight;
+
 /// How a backslash in a plain string is read: the setting `standard_conforming_strings`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Quoting {
@@ -74,6 +76,8 @@ impl Token<'_> {
 enum Class {
     Space,
     Letter,
+    /// A letter that may belong to a string: `E''`, `B''`, `X''`, `N''`, `U&''`.
+    Prefix,
     Digit,
     Operator,
     Single,
@@ -85,12 +89,13 @@ enum Class {
     Junk,
 }
 
-const CLASSES: [Class; 256] = {
+static CLASSES: [Class; 256] = {
     let mut classes = [Class::Junk; 256];
     let mut byte = 0_u8;
     loop {
         classes[byte as usize] = match byte {
             b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => Class::Space,
+            b'b' | b'e' | b'n' | b'u' | b'x' | b'B' | b'E' | b'N' | b'U' | b'X' => Class::Prefix,
             b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80.. => Class::Letter,
             b'0'..=b'9' => Class::Digit,
             b'~' | b'!' | b'@' | b'#' | b'^' | b'&' | b'|' | b'`' | b'?' | b'+' | b'-' | b'*'
@@ -150,25 +155,58 @@ impl<'a> Lexer<'a> {
     /// The next token that is neither space nor comment.
     pub fn next_significant(&mut self) -> Option<Token<'a>> {
         loop {
-            if let Some((b' ', rest)) = self.rest.split_first() {
+            let (first, rest) = self.rest.split_first()?;
+            let class = class(*first);
+            if class == Class::Space {
                 self.rest = rest;
+                continue;
             }
-            let token = self.next()?;
-            if token.is_significant() {
+            let token = self.cut(*first, class);
+            if token.kind != Kind::Comment {
                 return Some(token);
             }
         }
     }
 
-    /// Kind and length of what the bytes begin with.
-    fn scan(&mut self, first: u8) -> (Kind, usize) {
+    /// The token that begins with this byte.
+    #[inline]
+    fn cut(&mut self, first: u8, class: Class) -> Token<'a> {
         let bytes = self.rest;
-        match class(first) {
-            Class::Space => (Kind::Space, run(bytes, 1, |class| class == Class::Space)),
-            Class::Letter => self.word(first),
+        let second = bytes.get(1);
+        let (kind, length) = match (class, second) {
+            (Class::Space, _) => (Kind::Space, run(bytes, 1, |class| class == Class::Space)),
+            (Class::Prefix, Some(b'\'' | b'&')) => self.long(first, class),
+            (Class::Letter | Class::Prefix, _) => (Kind::Word, identifier(bytes)),
+            (Class::Single, _) | (Class::Dot, Some(b'a'..=b'z' | b'A'..=b'Z' | b'*' | b'"')) => {
+                (Kind::Punctuation, 1)
+            }
+            (
+                Class::Digit
+                | Class::Operator
+                | Class::Dot
+                | Class::Colon
+                | Class::Dollar
+                | Class::Quote
+                | Class::DoubleQuote
+                | Class::Junk,
+                _,
+            ) => self.long(first, class),
+        };
+        let halves = bytes.split_at_checked(length);
+        let (text, rest) = halves.unwrap_or((bytes, &[]));
+        self.rest = rest;
+        Token { kind, text }
+    }
+
+    /// Kind and length of what takes longer to tell: apart, so that the rest is quick.
+    #[inline(never)]
+    fn long(&mut self, first: u8, class: Class) -> (Kind, usize) {
+        let bytes = self.rest;
+        match class {
+            Class::Space | Class::Letter | Class::Single | Class::Junk => (Kind::Broken, 1),
+            Class::Prefix => self.prefixed(first),
             Class::Digit => (Kind::Number, number(bytes)),
             Class::Operator => self.operator(first),
-            Class::Single => (Kind::Punctuation, 1),
             Class::Dot => match bytes.get(1) {
                 Some(b'0'..=b'9') => (Kind::Number, number(bytes)),
                 Some(b'.') => (Kind::Punctuation, 2),
@@ -181,12 +219,12 @@ impl<'a> Lexer<'a> {
             Class::Dollar => dollar(bytes),
             Class::Quote => ended(Kind::Text, self.string(1), bytes),
             Class::DoubleQuote => ended(Kind::Quoted, close(bytes, 1, b'"'), bytes),
-            Class::Junk => (Kind::Broken, 1),
         }
     }
 
     /// A word, or a string or name with a letter before it.
-    fn word(&self, first: u8) -> (Kind, usize) {
+    #[cold]
+    fn prefixed(&self, first: u8) -> (Kind, usize) {
         let bytes = self.rest;
         match (first, bytes.get(1), bytes.get(2)) {
             (b'e' | b'E', Some(b'\''), _) => {
@@ -209,7 +247,7 @@ impl<'a> Lexer<'a> {
             (b'u' | b'U', Some(b'&'), Some(b'"')) => {
                 ended(Kind::Quoted, close(bytes, 3, b'"'), bytes)
             }
-            _ => (Kind::Word, identifier(bytes, 1)),
+            _ => (Kind::Word, identifier(bytes)),
         }
     }
 
@@ -224,11 +262,17 @@ impl<'a> Lexer<'a> {
     /// An operator, or a comment, which begins with what could be one.
     fn operator(&mut self, first: u8) -> (Kind, usize) {
         let bytes = self.rest;
-        if starts_comment(first, bytes.get(1)) {
+        let second = bytes.get(1);
+        if starts_comment(first, second) {
             return match first {
                 b'-' => (Kind::Comment, line_end(bytes, 2)),
                 _ => ended(Kind::Comment, block_comment(bytes), bytes),
             };
+        }
+        // Most of them have one byte.
+        if second.is_none_or(|second| class(*second) != Class::Operator) {
+            self.signs = 0;
+            return (Kind::Operator, 1);
         }
         if let Some(left) = self.signs.checked_sub(1) {
             self.signs = left;
@@ -250,13 +294,7 @@ impl<'a> Iterator for Lexer<'a> {
     #[inline]
     fn next(&mut self) -> Option<Token<'a>> {
         let first = *self.rest.first()?;
-        let (kind, length) = self.scan(first);
-        let (text, rest) = self
-            .rest
-            .split_at_checked(length)
-            .unwrap_or((self.rest, &[]));
-        self.rest = rest;
-        Some(Token { kind, text })
+        Some(self.cut(first, class(first)))
     }
 }
 
@@ -272,9 +310,40 @@ fn run(bytes: &[u8], from: usize, is_in: impl Fn(Class) -> bool) -> usize {
     from + length.unwrap_or(tail.len())
 }
 
-fn identifier(bytes: &[u8], from: usize) -> usize {
-    run(bytes, from, |class| {
-        matches!(class, Class::Letter | Class::Digit | Class::Dollar)
+/// Length of the name that the bytes begin with.
+#[inline]
+fn identifier(bytes: &[u8]) -> usize {
+    let end = letters(bytes, 0);
+    if bytes.get(end) == Some(&b'$') {
+        dollars(bytes, end)
+    } else {
+        end
+    }
+}
+
+/// The end of a name that goes on with a dollar.
+#[cold]
+fn dollars(bytes: &[u8], mut at: usize) -> usize {
+    while bytes.get(at) == Some(&b'$') {
+        at = letters(bytes, at + 1);
+    }
+    at
+}
+
+/// The end of letters, digits and underscores.
+#[inline]
+fn letters(bytes: &[u8], mut at: usize) -> usize {
+    let mut rest = bytes.get(at..).unwrap_or_default();
+    while let Some((first, more)) = rest.split_first_chunk() {
+        let length = eight::name_length(u64::from_le_bytes(*first));
+        at += length;
+        if length < 8 {
+            return at;
+        }
+        rest = more;
+    }
+    run(bytes, at, |class| {
+        matches!(class, Class::Letter | Class::Prefix | Class::Digit)
     })
 }
 
@@ -344,6 +413,7 @@ fn starts_comment(first: u8, second: Option<&u8>) -> bool {
 }
 
 /// The end of a comment that may have others inside.
+#[cold]
 fn block_comment(bytes: &[u8]) -> Option<usize> {
     let (mut at, mut depth) = (2, 1_usize);
     while depth > 0 {
@@ -379,14 +449,13 @@ fn operator(bytes: &[u8]) -> (usize, usize) {
 }
 
 /// `$1`, `$tag$ anything $tag$`, or a dollar that is nothing.
+#[inline(never)]
 fn dollar(bytes: &[u8]) -> (Kind, usize) {
     let tag_end = match bytes.get(1).map(|byte| class(*byte)) {
         Some(Class::Digit) => {
             return (Kind::Param, run(bytes, 2, |class| class == Class::Digit));
         }
-        Some(Class::Letter) => run(bytes, 2, |class| {
-            matches!(class, Class::Letter | Class::Digit)
-        }),
+        Some(Class::Letter | Class::Prefix) => letters(bytes, 2),
         _ => 1,
     };
     if bytes.get(tag_end) != Some(&b'$') {
@@ -425,6 +494,14 @@ fn digits(bytes: &[u8], mut at: usize, is_digit: impl Fn(u8) -> bool) -> usize {
 
 /// Length of a number: what is no part of one by any version's rules begins the next token.
 fn number(bytes: &[u8]) -> usize {
+    let end = run(bytes, 1, |class| class == Class::Digit);
+    let is_plain = bytes.get(end).is_none_or(|byte| {
+        let class = class(*byte);
+        class != Class::Dot && class != Class::Letter && class != Class::Prefix
+    });
+    if is_plain && bytes.first() != Some(&b'.') {
+        return end;
+    }
     let decimal = |byte: u8| byte.is_ascii_digit();
     let based = match (bytes.first(), bytes.get(1)) {
         (Some(b'0'), Some(b'x' | b'X')) => digits(bytes, 2, |byte| byte.is_ascii_hexdigit()),

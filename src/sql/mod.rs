@@ -11,6 +11,7 @@
 pub mod catalog;
 pub mod classify;
 pub mod command;
+mod eight;
 pub mod encoding;
 pub mod fingerprint;
 mod functions;

@@ -41,12 +41,25 @@ pub enum Piece<'a> {
 /// What stands before a token.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Before {
+    /// Nothing that matters.
+    Nothing,
+    /// A semicolon, which matters if something follows.
+    Semicolon,
     /// Something after which a sign belongs to its number.
     Open,
     /// A dot: what follows is a name, even if it looks like a keyword.
     Dot,
     /// Anything else.
     Other,
+}
+
+impl Before {
+    fn is_open(self) -> bool {
+        match self {
+            Self::Nothing | Self::Semicolon | Self::Open => true,
+            Self::Dot | Self::Other => false,
+        }
+    }
 }
 
 /// Shows the pieces one after the other to `show`, until that wants no more.
@@ -56,17 +69,17 @@ pub fn each<'a>(
     show: &mut impl FnMut(Piece<'a>) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     let mut lexer = Lexer::new(sql, quoting);
-    let (mut before, mut is_first, mut semicolon) = (Before::Open, true, None);
+    let mut before = Before::Nothing;
     while let Some(token) = lexer.next_significant() {
-        if token.is(";") {
-            semicolon = Some(token.text);
+        if token.text == b";" {
+            if before != Before::Nothing {
+                before = Before::Semicolon;
+            }
             continue;
         }
-        if let Some(text) = semicolon.take().filter(|_| !is_first) {
-            show(Piece::Symbol(text))?;
-            before = Before::Open;
+        if before == Before::Semicolon {
+            show(Piece::Symbol(b";"))?;
         }
-        is_first = false;
         before = one(&mut lexer, token, before, show)?;
     }
     ControlFlow::Continue(())
@@ -104,7 +117,7 @@ fn one<'a>(
             show(Piece::Value(Value::Param))?;
             Before::Other
         }
-        Kind::Operator if before == Before::Open && signed(lexer, token) => {
+        Kind::Operator if before.is_open() && signed(lexer, token) => {
             show(Piece::Value(Value::Number))?;
             Before::Other
         }
@@ -149,13 +162,16 @@ fn lists<'a>(
     keyword: Token<'a>,
     show: &mut impl FnMut(Piece<'a>) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
-    match keyword.text.len() {
-        2 if keyword.is_word("in") => row(lexer, Ends::Round, Columns::One, show)?,
-        5 if keyword.is_word("array") => row(lexer, Ends::Square, Columns::One, show)?,
-        6 if keyword.is_word("values") => row(lexer, Ends::Round, Columns::All, show)?,
-        _ => {}
+    match keyword.text {
+        [b'i' | b'I', b'n' | b'N'] => row(lexer, Ends::Round, Columns::One, show),
+        [b'a' | b'A', _, _, _, b'y' | b'Y'] if keyword.is_word("array") => {
+            row(lexer, Ends::Square, Columns::One, show)
+        }
+        [b'v' | b'V', _, _, _, _, b's' | b'S'] if keyword.is_word("values") => {
+            row(lexer, Ends::Round, Columns::All, show)
+        }
+        _ => ControlFlow::Continue(()),
     }
-    ControlFlow::Continue(())
 }
 
 #[derive(Clone, Copy)]

@@ -119,6 +119,17 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
         }
     }
 
+    /// A server that could not be reached can be now: no pool waits for `server_login_retry`.
+    pub fn try_again(&mut self, scope: Scope, now: Instant, out: &mut Actions<C, W>) {
+        for pool in self.pools_of(scope) {
+            if let Some(slots) = self.slots.get_mut(pool.0)
+                && slots.failing.take().is_some()
+            {
+                self.refill(pool, now, out);
+            }
+        }
+    }
+
     /// Whether no connection or opening from before the last RECONNECT is left (`WAIT_CLOSE`).
     pub fn is_renewed(&self, scope: Scope) -> bool {
         let pools = self.pools_of(scope);

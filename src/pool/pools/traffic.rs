@@ -7,7 +7,7 @@ use crate::pool::action::{
     Action, Actions, CancelTicket, Check, Lent, OpenTicket, Pooled, Use, Verdict,
 };
 use crate::pool::key::{PoolId, SlotId, WaiterId, WorkerId};
-use crate::pool::reason::{OpenFailure, Refusal, Why};
+use crate::pool::reason::{OpenFailure, Patience, Refusal, Why};
 use crate::pool::slab::Key;
 use crate::pool::slots::{Age, Failing};
 use crate::pool::waitlist::{Terms, WaiterKind};
@@ -188,7 +188,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
             Age::Stale
         };
         slots.opening_over(epoch);
-        if slots.size() == 0 {
+        if slots.size() == 0 && failure.patience() == Patience::Refuse {
             let (refusal, waiters) = match failure.final_answer() {
                 Some(refusal) => (
                     refusal,
@@ -204,7 +204,7 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
                 out.push(Action::Refuse { waiter, refusal });
             }
         }
-        let retry_at = now + slots.limits().server_login_retry;
+        let retry_at = now + failure.retry_after(slots.limits().server_login_retry);
         slots.failing = Some(Failing { failure, retry_at });
         self.count_down(pool, age, now, out);
         self.refill(pool, now, out);
@@ -344,7 +344,8 @@ impl<C: Pooled, W: Clone> Pools<C, W> {
             Gate::Open | Gate::Paused => {}
         }
         let failing = slots.failing.as_ref()?;
-        let hopeless = slots.size() == 0 && failing.retry_at > now;
+        let refuses = failing.failure.patience() == Patience::Refuse;
+        let hopeless = refuses && slots.size() == 0 && failing.retry_at > now;
         (hopeless && kind == WaiterKind::Established).then(|| failing.failure.cached())
     }
 }

@@ -68,6 +68,9 @@ fn nothing_goes_before_it_is_granted_and_no_more_than_was() {
     table.routed().await_more(second.len());
     assert_eq!(table.ask(b""), Ok(FromClient::Drained));
     assert_eq!(table.ask(b"X"), Ok(FromClient::Gate));
+    // More has come, and it is still not enough.
+    table.routed().await_more(second.len() + 1);
+    assert_eq!(table.ask(b""), Ok(FromClient::Drained));
     assert_eq!(&table.sent[..], &first[..]);
 }
 

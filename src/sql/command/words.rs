@@ -88,12 +88,11 @@ impl<'a> Words<'a> {
         all.get(..all.len() - self.lexer.rest().len() - 1)
     }
 
-    /// Whether nothing follows but a semicolon.
+    /// Whether nothing follows but semicolons.
     pub fn is_done(&self) -> bool {
-        let mut ahead = self.lexer.clone();
-        let next = ahead.next_significant();
-        let last = next.filter(|token| !token.is(";") || ahead.next_significant().is_some());
-        last.is_none()
+        let mut ahead = self.clone();
+        while ahead.eat_symbol(";") {}
+        ahead.take().is_none()
     }
 
     /// What follows, from the next token on.

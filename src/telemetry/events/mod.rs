@@ -3,6 +3,7 @@
 //! The words are `PgBouncer`'s where it has the same event, since log parsers know them. Not here:
 //! whether a line is written ([`super::log`]) and its form ([`super::line`]).
 
+mod cluster;
 mod connection;
 mod pool;
 mod process;
@@ -12,6 +13,10 @@ use std::fmt;
 use super::line::{Level, Who};
 use super::log::Switch;
 
+pub use cluster::{
+    functions_unknown, host_refused, monitor_failed, primary_back, primary_changed, primary_lost,
+    replica_left, replica_ready,
+};
 pub use connection::{
     LoginAttempt, closing, debug, login_attempt, login_failed, no_such_user, pooler_error,
     refused_parameter, server_connected, server_login_failed,

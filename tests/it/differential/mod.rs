@@ -8,7 +8,7 @@
 mod copy;
 mod extended;
 mod pipelines;
-mod script;
+pub mod script;
 mod simple;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +21,8 @@ use crate::support::{Fixture, Setup, Wire};
 /// Clients that play scripts at the same time.
 const PLAYERS: usize = 4;
 
-fn corpus() -> Vec<Script> {
+/// All scripts.
+pub fn corpus() -> Vec<Script> {
     let parts = [
         simple::scripts(),
         extended::scripts(),
@@ -52,25 +53,20 @@ fn play(script: &Script, port: u16, database: &str) -> Vec<Frame> {
 }
 
 /// A frame without what two sessions never have in common.
-fn comparable(mut frame: Frame) -> Frame {
+fn comparable(mut frame: Frame, template_end: u32) -> Frame {
     if frame.tag == b'A' {
         // NotificationResponse: the process that notified.
         frame.body[..4].fill(0);
     }
     if frame.tag == b'T' {
-        clear_new_tables(&mut frame.body);
+        clear_new_tables(&mut frame.body, template_end);
     }
     frame
 }
 
 /// `RowDescription` names the table of each column by its number. Numbers of the template's tables
 /// are the same in all databases; those of tables that a script makes are not.
-fn clear_new_tables(body: &mut [u8]) {
-    let template_end = *TEMPLATE_END.get_or_init(|| {
-        let mut server = Fixture::get().superuser("direct");
-        let sql = "select max(oid::int8) from pg_class where relname in ('secrets', 'counters')";
-        server.value(sql).parse().unwrap()
-    });
+fn clear_new_tables(body: &mut [u8], template_end: u32) {
     let mut at = 2;
     while let Some(end) = body[at..].iter().position(|byte| *byte == 0) {
         let number = &mut body[at + end + 1..at + end + 5];
@@ -81,13 +77,45 @@ fn clear_new_tables(body: &mut [u8]) {
     }
 }
 
-static TEMPLATE_END: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
+/// What is compared: a database of the server itself, and one of pgweir.
+#[derive(Debug, Clone, Copy)]
+pub struct Sides<'a> {
+    /// Port and database of the server.
+    pub direct: (u16, &'a str),
+    /// Port and database of pgweir.
+    pub pooled: (u16, &'a str),
+    /// Number of the newest table that both databases have from their template.
+    pub template_end: u32,
+}
+
+impl<'a> Sides<'a> {
+    /// A database of pgweir beside one of a server.
+    pub fn new(direct: (u16, &'a str), pooled: (u16, &'a str)) -> Self {
+        let sql = "select max(oid::int8) from pg_class where relname in ('secrets', 'counters')";
+        let mut server = Wire::login(direct.0, direct.1, "postgres");
+        let template_end = server.value(sql).parse().unwrap();
+        Self {
+            direct,
+            pooled,
+            template_end,
+        }
+    }
+
+    /// A database of pgweir beside one of the shared server.
+    fn shared(port: u16, database: &'a str) -> Self {
+        Self::new((Fixture::get().port(), "direct"), (port, database))
+    }
+}
 
 /// The first difference, in words; `None` where there is none.
-fn difference(script: &Script, port: u16, database: &str) -> Option<String> {
-    let expected = play(script, Fixture::get().port(), "direct");
-    let got = play(script, port, database);
-    let comparable = |frames: Vec<Frame>| frames.into_iter().map(comparable).collect::<Vec<_>>();
+fn difference(script: &Script, sides: &Sides<'_>) -> Option<String> {
+    let expected = play(script, sides.direct.0, sides.direct.1);
+    let got = play(script, sides.pooled.0, sides.pooled.1);
+    let end = sides.template_end;
+    let comparable = |frames: Vec<Frame>| {
+        let frames = frames.into_iter().map(|frame| comparable(frame, end));
+        frames.collect::<Vec<_>>()
+    };
     let (expected, got) = (comparable(expected), comparable(got));
     let frames = expected.len().max(got.len());
     let at = (0..frames).find(|at| expected.get(*at) != got.get(*at))?;
@@ -101,12 +129,12 @@ fn difference(script: &Script, port: u16, database: &str) -> Option<String> {
 }
 
 /// Plays all scripts of a scope with several clients at a time, and reports all differences.
-fn compare_all(scripts: &[Script], port: u16, database: &str) {
+pub fn compare_all(scripts: &[Script], sides: &Sides<'_>) {
     assert!(!scripts.is_empty());
     let next = AtomicUsize::new(0);
     let player = || {
         let mine = std::iter::from_fn(|| scripts.get(next.fetch_add(1, Ordering::Relaxed)));
-        mine.filter_map(|script| difference_or_panic(script, port, database))
+        mine.filter_map(|script| difference_or_panic(script, sides))
             .collect::<Vec<_>>()
     };
     let found: Vec<_> = std::thread::scope(|scope| {
@@ -126,8 +154,8 @@ fn compare_all(scripts: &[Script], port: u16, database: &str) {
 }
 
 /// A script that goes wrong altogether (no answer, a broken frame) is a difference like others.
-fn difference_or_panic(script: &Script, port: u16, database: &str) -> Option<String> {
-    let outcome = std::panic::catch_unwind(|| difference(script, port, database));
+fn difference_or_panic(script: &Script, sides: &Sides<'_>) -> Option<String> {
+    let outcome = std::panic::catch_unwind(|| difference(script, sides));
     outcome.unwrap_or_else(|panic| {
         let words = panic.downcast_ref::<String>().cloned();
         let words = words.unwrap_or_else(|| "panicked".to_owned());
@@ -143,7 +171,7 @@ fn a_transaction_pool_gives_the_same_bytes_as_the_server() {
         .start();
     let mut scripts = corpus();
     scripts.retain(|script| script.scope != Scope::Session);
-    compare_all(&scripts, weir.port(), "transaction");
+    compare_all(&scripts, &Sides::shared(weir.port(), "transaction"));
 }
 
 #[test]
@@ -153,7 +181,10 @@ fn a_transaction_pool_carries_the_unnamed_statement_along() {
         .database("transaction", "pool_size=3")
         .set("server_round_robin", 1)
         .start();
-    compare_all(&extended::known_to_differ(), weir.port(), "transaction");
+    compare_all(
+        &extended::known_to_differ(),
+        &Sides::shared(weir.port(), "transaction"),
+    );
 }
 
 #[test]
@@ -161,7 +192,7 @@ fn a_session_pool_gives_the_same_bytes_as_the_server() {
     let weir = Setup::new()
         .database("session", "pool_mode=session pool_size=6")
         .start();
-    compare_all(&corpus(), weir.port(), "session");
+    compare_all(&corpus(), &Sides::shared(weir.port(), "session"));
 }
 
 #[test]
@@ -173,7 +204,7 @@ fn a_transaction_pool_without_prepared_statements_passes_unnamed_ones() {
         .start();
     let mut scripts = corpus();
     scripts.retain(|script| script.scope == Scope::Everywhere && script.is_unnamed());
-    compare_all(&scripts, weir.port(), "transaction");
+    compare_all(&scripts, &Sides::shared(weir.port(), "transaction"));
 }
 
 #[test]
@@ -185,7 +216,7 @@ fn a_tiny_statement_limit_changes_nothing_but_the_speed() {
         .start();
     let mut scripts = corpus();
     scripts.retain(|script| script.scope != Scope::Session && !script.is_unnamed());
-    compare_all(&scripts, weir.port(), "transaction");
+    compare_all(&scripts, &Sides::shared(weir.port(), "transaction"));
 }
 
 #[test]

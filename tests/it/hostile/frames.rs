@@ -1,6 +1,7 @@
 //! Attacks by clients that are logged in.
 
 use super::Canary;
+use crate::support::dice::Dice;
 use crate::support::message::{
     Frame, bind, execute, flush, header, message, parse, query, sync, terminate,
 };
@@ -250,18 +251,7 @@ fn a_client_that_does_not_read_costs_little_memory() {
     );
 }
 
-/// A linear congruential generator: the same bytes in every run.
-struct Dice(u64);
-
 impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % sides
-    }
-
     fn bytes(&mut self, most: usize) -> Vec<u8> {
         let length = self.roll(most);
         (0..length)

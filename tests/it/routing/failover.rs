@@ -57,7 +57,7 @@ fn port_of(client: &mut Wire) -> u16 {
 }
 
 /// Makes the second replica follow the first one.
-fn follow(replica: &Server, primary: &Server) {
+pub(super) fn follow(replica: &Server, primary: &Server) {
     let conninfo = primary.socket_conninfo("postgres").replace('\'', "''");
     for sql in [
         &format!("alter system set primary_conninfo = '{conninfo} application_name=replica2'"),
@@ -115,7 +115,6 @@ fn failed(answer: &Answer, wire: &mut Wire, weir: &Weir) -> Option<String> {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn clients_wait_while_the_primary_is_replaced_and_lose_nothing() {
     let mut stage = stage();
     let weir = start(&stage);
@@ -179,7 +178,6 @@ fn clients_wait_while_the_primary_is_replaced_and_lose_nothing() {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn a_primary_that_comes_back_is_refused() {
     let mut stage = stage();
     let weir = start(&stage);
@@ -210,7 +208,6 @@ fn a_primary_that_comes_back_is_refused() {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn a_client_inside_a_block_gets_an_error_when_its_primary_dies_and_goes_on_after_it() {
     let mut stage = stage();
     let weir = start(&stage);
@@ -239,7 +236,6 @@ fn read_on(weir: &Weir, stop: &AtomicBool) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn reads_leave_a_replica_that_is_killed_and_come_back_to_it() {
     const READERS: usize = 6;
     let mut stage = stage();
@@ -292,10 +288,10 @@ fn processes(server: &Server) -> Vec<Pid> {
 }
 
 /// Stops a server in the middle of whatever it does, until this is dropped.
-struct Frozen(Vec<Pid>);
+pub(super) struct Frozen(Vec<Pid>);
 
 impl Frozen {
-    fn new(server: &Server) -> Self {
+    pub(super) fn new(server: &Server) -> Self {
         let frozen = Self(processes(server));
         frozen.signal(Signal::SIGSTOP);
         frozen
@@ -328,7 +324,6 @@ fn answered(port: u16) -> bool {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn reads_leave_a_replica_that_is_frozen_and_come_back_to_it() {
     let stage = stage();
     let weir = start(&stage);
@@ -348,7 +343,6 @@ fn reads_leave_a_replica_that_is_frozen_and_come_back_to_it() {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn reads_go_to_the_primary_when_no_replica_is_left() {
     let mut stage = stage();
     let primary = stage.cluster.primary();

@@ -183,25 +183,21 @@ fn nobody_reads_stale(delays: [u32; 2]) {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn nobody_reads_stale_from_replicas_that_keep_up() {
     nobody_reads_stale([0, 0]);
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn nobody_reads_stale_from_replicas_that_are_a_little_late() {
     nobody_reads_stale([50, 0]);
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn nobody_reads_stale_from_replicas_that_are_very_late() {
     nobody_reads_stale([2000, 50]);
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn without_a_fence_stale_reads_are_seen() {
     let stage = stage([2000, 2000]);
     let weir = start(&stage, "off");
@@ -211,7 +207,6 @@ fn without_a_fence_stale_reads_are_seen() {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn two_reads_of_a_client_never_go_back_in_time() {
     const READERS: usize = 16;
     let stage = stage([0, 200]);
@@ -249,7 +244,6 @@ fn two_reads_of_a_client_never_go_back_in_time() {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn a_read_may_wait_for_its_replica() {
     let stage = stage([100, 100]);
     let weir = stage.setup().set("fence_wait", 10).start();
@@ -267,7 +261,6 @@ fn a_read_may_wait_for_its_replica() {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn a_replica_that_lags_gets_no_reads_until_it_has_caught_up() {
     let stage = stage([0, 0]);
     let weir = stage.setup().set("replica_max_lag", 0.3).start();
@@ -302,7 +295,6 @@ fn a_replica_that_lags_gets_no_reads_until_it_has_caught_up() {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn a_position_can_be_carried_from_one_connection_to_another() {
     let stage = stage([300, 300]);
     let weir = start(&stage, "session");

@@ -3,9 +3,12 @@
 //! The servers are real: a primary and two streaming replicas. Where a statement ran is read from
 //! the servers themselves: from their logs (`Stage::runs`), or by a function that says whose it is.
 
+mod alike;
 mod failover;
 mod fences;
+mod monitor;
 mod pins;
+mod random;
 mod stage;
 mod traps;
 mod wishes;

@@ -28,7 +28,6 @@ fn kept(first: &str, second: &str) {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn a_temporary_table_is_kept() {
     kept(
         "create temp table mine as select 1 as one",
@@ -37,13 +36,11 @@ fn a_temporary_table_is_kept() {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn a_value_of_a_sequence_is_kept() {
     kept("select nextval('numbers')", "select currval('numbers')");
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn a_cursor_with_hold_is_kept() {
     kept(
         "begin; declare held cursor with hold for select 1; commit",
@@ -52,7 +49,6 @@ fn a_cursor_with_hold_is_kept() {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn an_advisory_lock_is_held_by_its_client_until_it_leaves() {
     let stage = Stage::shared();
     let weir = stage.setup().set("default_pool_size", 5).start();

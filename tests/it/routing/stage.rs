@@ -1,7 +1,7 @@
 //! A primary with two streaming replicas, pgweir in front of them, and who ran what.
 
 use std::fs;
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use pgweir::demo::cluster::{Cluster, ClusterOptions, Server};
@@ -18,7 +18,8 @@ const TABLES: &str = include_str!("tables.sql");
 /// Roles; the monitor's own queries stay out of the logs.
 const ROLES: &str = "create role app login superuser; create role other login superuser;\
     create role monitor login; alter role monitor set log_statement = 'none';\
-    create database app owner app";
+    create role calm login; alter role calm set search_path = calm, public;\
+    create role wild login; alter role wild set search_path = wild, public";
 
 /// Which kind of server ran a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,17 +91,18 @@ pub struct Stage {
 impl Stage {
     /// The servers that tests share which change nothing about them. Every statement is logged.
     pub fn shared() -> &'static Self {
-        static SHARED: OnceLock<Stage> = OnceLock::new();
-        SHARED.get_or_init(|| Self::start(options().with_setting("log_statement", "all")))
+        static SHARED: LazyLock<Stage> =
+            LazyLock::new(|| Stage::start(options().with_setting("log_statement", "all")));
+        &SHARED
     }
 
     /// pgweir in front of them with the settings that most tests want, shared as well. Reads go to
     /// replicas by now.
     pub fn weir() -> &'static Weir {
-        static SHARED: OnceLock<Weir> = OnceLock::new();
-        SHARED.get_or_init(|| {
-            let weir = Self::shared().setup().start();
-            let stage = Self::shared();
+        // Where it fails once, it fails at once for all the others.
+        static SHARED: LazyLock<Weir> = LazyLock::new(|| {
+            let weir = Stage::shared().setup().start();
+            let stage = Stage::shared();
             until("reads go to replicas", || {
                 let mark = stage.mark();
                 let mut client = weir.client("app", "app");
@@ -108,11 +110,31 @@ impl Stage {
                 stage.place(&mark) == Some(Place::Replica)
             });
             weir
+        });
+        &SHARED
+    }
+
+    /// New servers, with roles and the tables in the database `app`, on the replicas too.
+    pub fn start(options: ClusterOptions) -> Self {
+        Self::with_databases(options, &["app"])
+    }
+
+    /// The same with several databases.
+    pub fn with_databases(options: ClusterOptions, databases: &[&str]) -> Self {
+        Self::start_with(options, |server| {
+            for statement in ROLES.split_inclusive(';') {
+                server.psql("postgres", statement).unwrap();
+            }
+            for database in databases {
+                let sql = format!("create database {database} owner app");
+                server.psql("postgres", &sql).unwrap();
+                server.psql(database, TABLES).unwrap();
+            }
         })
     }
 
-    /// New servers, with roles and tables, all of it on the replicas too.
-    pub fn start(options: ClusterOptions) -> Self {
+    /// The same with other contents.
+    pub fn start_with(options: ClusterOptions, populate: impl FnOnce(&Server)) -> Self {
         let options = options
             .with_setting("log_line_prefix", "[%p] ")
             .with_setting("max_prepared_transactions", "10")
@@ -120,10 +142,7 @@ impl Stage {
         let installation = &Fixture::get().installation;
         let mut cluster = Cluster::start(installation, options).unwrap();
         let guard = Guard::over(cluster.dir()).unwrap();
-        for statement in ROLES.split_inclusive(';') {
-            cluster.primary().psql("postgres", statement).unwrap();
-        }
-        cluster.primary().psql("app", TABLES).unwrap();
+        populate(cluster.primary());
         cluster.add_replica().unwrap();
         cluster.add_replica().unwrap();
         cluster.wait_for_replicas().unwrap();
@@ -134,11 +153,16 @@ impl Stage {
         }
     }
 
-    /// The entry of the cluster under a name.
+    /// The entry of the database `app` of the cluster under a name.
     pub fn entry(&self, name: &str, more: &str) -> String {
+        self.entry_of(name, "app", more)
+    }
+
+    /// The entry of a database of the cluster under a name.
+    pub fn entry_of(&self, name: &str, database: &str, more: &str) -> String {
         let ports: Vec<String> = self.cluster.replicas().iter().map(replica).collect();
         format!(
-            "{name} = host=127.0.0.1 port={} dbname=app replicas={} {more}",
+            "{name} = host=127.0.0.1 port={} dbname={database} replicas={} {more}",
             self.cluster.primary().port(),
             ports.join(",")
         )

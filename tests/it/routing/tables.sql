@@ -25,8 +25,6 @@ create view quiet as select * from items;
 create procedure proceed() language plpgsql as $$ begin insert into noted (what) values ('p'); end $$;
 create function my_port() returns int language plpgsql stable
     as $$ begin return current_setting('port')::int; end $$;
-create role calm login;
-create role wild login;
 create schema calm;
 create schema wild;
 create function calm.weather() returns int language sql stable as 'select 1';
@@ -35,8 +33,6 @@ create function wild.weather() returns int language plpgsql volatile
 create table kept (id int primary key, v bigint not null, owner int not null default 0);
 insert into kept select n, 0 from generate_series(0, 199) n;
 create table committed (client int, n int, primary key (client, n));
-alter role calm set search_path = calm, public;
-alter role wild set search_path = wild, public;
 grant usage on schema calm, wild to public;
 grant all on all tables in schema public to public;
 grant all on all sequences in schema public to public;

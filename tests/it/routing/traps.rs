@@ -16,8 +16,7 @@ macro_rules! traps {
     )+) => { $(
         $(#[$attribute])*
         #[test]
-        #[ignore = "main has no router yet"]
-        fn $name() {
+                fn $name() {
             Stage::both(&[ $( ($sql, $place) ),+ ]);
         }
     )+ };
@@ -305,7 +304,6 @@ traps! {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn the_search_path_decides_which_function_is_meant() {
     let stage = Stage::shared();
     let weir = stage.setup().user("calm", "").user("wild", "").start();
@@ -325,7 +323,6 @@ fn the_search_path_decides_which_function_is_meant() {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn what_a_replica_has_refused_is_not_sent_there_again() {
     let (weir, stage) = (Stage::weir(), Stage::shared());
     for protocol in Protocol::ALL {
@@ -343,7 +340,6 @@ fn what_a_replica_has_refused_is_not_sent_there_again() {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn several_statements_in_one_message_run_together() {
     let (weir, stage) = (Stage::weir(), Stage::shared());
     let mut client = weir.client("app", "app");
@@ -369,7 +365,6 @@ fn several_statements_in_one_message_run_together() {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn a_backslash_is_read_as_the_client_has_set_it() {
     let (weir, stage) = (Stage::weir(), Stage::shared());
     let mut client = weir.client("app", "app");
@@ -384,7 +379,6 @@ fn a_backslash_is_read_as_the_client_has_set_it() {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn what_is_no_sql_gets_the_error_of_the_primary() {
     let (weir, stage) = (Stage::weir(), Stage::shared());
     for protocol in Protocol::ALL {
@@ -405,7 +399,6 @@ fn what_is_no_sql_gets_the_error_of_the_primary() {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn a_very_long_statement_runs_and_a_long_write_on_the_primary() {
     let long = "x".repeat(1 << 20);
     let insert = format!("insert into noted (what) values ('{long}')");
@@ -414,7 +407,6 @@ fn a_very_long_statement_runs_and_a_long_write_on_the_primary() {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn rows_are_copied_in_on_the_primary() {
     let (weir, stage) = (Stage::weir(), Stage::shared());
     for protocol in Protocol::ALL {
@@ -439,7 +431,6 @@ fn rows_are_copied_in_on_the_primary() {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn a_statement_is_classified_when_it_is_parsed_and_routed_when_it_is_executed() {
     let (weir, stage) = (Stage::weir(), Stage::shared());
     let mut client = weir.client("app", "app");
@@ -464,7 +455,6 @@ fn a_statement_is_classified_when_it_is_parsed_and_routed_when_it_is_executed() 
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn a_batch_runs_as_a_whole_on_the_primary_if_anything_in_it_writes() {
     let (weir, stage) = (Stage::weir(), Stage::shared());
     let batch = |statements: &[&str]| {
@@ -502,7 +492,6 @@ fn a_batch_runs_as_a_whole_on_the_primary_if_anything_in_it_writes() {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn a_portal_that_is_read_in_pieces_stays_on_its_server() {
     let (weir, stage) = (Stage::weir(), Stage::shared());
     let mut client = weir.client("app", "app");
@@ -526,7 +515,6 @@ fn a_portal_that_is_read_in_pieces_stays_on_its_server() {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn a_client_that_has_let_go_of_its_lock_reads_on_replicas_again() {
     let (weir, stage) = (Stage::weir(), Stage::shared());
     let mut client = weir.client("app", "app");

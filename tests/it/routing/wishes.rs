@@ -6,7 +6,6 @@ use crate::support::wait::until;
 use Expect::{Any, Primary, Replica, Soon};
 
 #[test]
-#[ignore = "main has no router yet"]
 fn a_hint_in_a_comment_wins() {
     Stage::both(&[
         ("/* pgweir: replica */ select pg_is_in_recovery()", Replica),
@@ -17,7 +16,6 @@ fn a_hint_in_a_comment_wins() {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn a_hint_to_a_replica_cannot_make_a_write_fail() {
     Stage::both(&[(
         "/* pgweir: replica */ insert into noted (what) values ('hint')",
@@ -26,7 +24,6 @@ fn a_hint_to_a_replica_cannot_make_a_write_fail() {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn a_setting_of_the_session_wins_and_can_be_taken_back() {
     Stage::both(&[
         ("set pgweir.route = 'primary'", Any),
@@ -40,7 +37,6 @@ fn a_setting_of_the_session_wins_and_can_be_taken_back() {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn a_session_that_says_it_only_reads_goes_to_a_replica() {
     Stage::both(&[
         ("set session characteristics as transaction read only", Any),
@@ -59,7 +55,6 @@ fn a_session_that_says_it_only_reads_goes_to_a_replica() {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn an_entry_with_a_role_sends_everything_there() {
     let stage = Stage::shared();
     let weir = stage
@@ -124,7 +119,6 @@ fn observing_and_off_send_everything_to_the_primary() {
 }
 
 #[test]
-#[ignore = "main has no router yet"]
 fn routing_is_switched_on_and_off_without_a_restart() {
     let stage = Stage::shared();
     let weir = stage.setup().set("route_mode", "off").start();

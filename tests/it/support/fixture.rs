@@ -67,16 +67,7 @@ impl Fixture {
         let installation = Installation::find().unwrap();
         let cluster = Cluster::start(&installation, options()).unwrap();
         let guard = Guard::over(cluster.dir()).unwrap();
-        let server = cluster.primary();
-        server.psql("postgres", ROLES).unwrap();
-        server
-            .psql("postgres", "create database template_it")
-            .unwrap();
-        server.psql("template_it", TABLES).unwrap();
-        for database in DATABASES {
-            let sql = format!("create database {database} template template_it owner app");
-            server.psql("postgres", &sql).unwrap();
-        }
+        populate(cluster.primary(), &DATABASES);
         Self {
             cluster,
             installation,
@@ -137,6 +128,19 @@ impl Fixture {
             binaries, account, ..
         } = &self.installation;
         binaries.command(tool, account, self.cluster.dir())
+    }
+}
+
+/// Makes the roles, and databases with the tables of the tests.
+pub fn populate(server: &Server, databases: &[&str]) {
+    server.psql("postgres", ROLES).unwrap();
+    server
+        .psql("postgres", "create database template_it")
+        .unwrap();
+    server.psql("template_it", TABLES).unwrap();
+    for database in databases {
+        let sql = format!("create database {database} template template_it owner app");
+        server.psql("postgres", &sql).unwrap();
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the tests stand on: a shared server, pgweir processes, and a client that counts bytes.
 
+pub mod dice;
 pub mod fixture;
 pub mod guard;
 pub mod message;
