@@ -153,7 +153,7 @@ fn looks(
     catalog: &Catalog,
     parse: impl FnOnce(&mut Parser<'_>) -> Result<Result<(), Reason>, Reason>,
 ) -> Verdict {
-    let first_look = words::look(significant(sql, quoting), catalog);
+    let first_look = words::look(significant(sql, quoting), catalog).and(catalog.unseen());
     match first_look.class {
         Class::Primary(_) => first_look,
         Class::Read => match second_look(sql, quoting, parse) {
