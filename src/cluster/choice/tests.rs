@@ -150,7 +150,11 @@ fn a_session_stays_where_it_reads_unless_another_host_has_much_less_to_do() {
     assert_eq!(choice(&mut position), expected);
     // Where the other one is known to show enough, less of a difference will do.
     let mut position = Position::default();
-    position.touched(HostId(1), 1, before - Duration::from_secs(1));
+    position.touched(
+        HostId(1),
+        1,
+        before.checked_sub(Duration::from_secs(1)).unwrap(),
+    );
     assert_eq!(choice(&mut position), Choice::Replica(HostId(2)));
 }
 
