@@ -155,6 +155,7 @@ impl Client {
             if let Some(leave) = self.facts.control.pending() {
                 return Poll::Ready(Err(Fault::from(leave).into()));
             }
+            self.refresh_terms();
             let dealt = match self.route {
                 None => self.deal_with_input(),
                 Some(_) => self.deal_with_routed(),
@@ -229,6 +230,7 @@ impl Client {
                 route: RouteTerms::of(&config, entry.spec, mode),
                 ..fresh
             });
+            self.adopt_route();
         }
     }
 

@@ -39,7 +39,6 @@ impl Client {
     /// In the queue of its pool. The client is read from meanwhile, so that one that leaves is
     /// noticed, up to one buffer.
     pub(super) async fn wait_for_server(&mut self) -> Result<Granted, Goodbye> {
-        self.refresh_terms();
         let now = Instant::now();
         let std_now = now.into_std();
         let (pool, request) = self.request(now);

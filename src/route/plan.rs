@@ -21,7 +21,7 @@ use crate::cluster::{ClusterView, Lsn};
 use crate::config::{Role, RouteMode};
 use crate::session::client_state::ClientState;
 use crate::session::params::ParamSet;
-use crate::sql::command::{Access, command};
+use crate::sql::command::{Access, Command, command};
 use crate::sql::lexer::Quoting;
 use crate::sql::wish::{self, wish};
 use crate::sql::{Class, Effect, Reason, Verdict};
@@ -162,7 +162,11 @@ pub fn plan(
         None => desk.session.preference(),
     };
     let part = desk.part_of(&segment, default_access(&client.params));
-    let mut decision = desk.decision(&segment, part, preference);
+    let verdict = match part {
+        Part::BeginsReading if is_savepoint(&segment, reading.quoting) => Verdict::READ,
+        Part::Alone | Part::BeginsReading | Part::Begins | Part::Inside(..) => segment.verdict,
+    };
+    let mut decision = desk.decision(verdict, part, preference);
     reading.cache.note(&decision);
     if desk.rules.mode == RouteMode::Observe {
         decision.target = Target::Primary;
@@ -170,7 +174,7 @@ pub fn plan(
     Plan::Go(Journey {
         decision,
         bytes: segment.bytes,
-        trial: trial_of(&segment, part, decision),
+        trial: trial_of(&segment, part, decision, desk.rules.role),
         verdict: segment.verdict,
     })
 }
@@ -188,14 +192,24 @@ enum Part {
     Inside(Target, Why),
 }
 
-fn trial_of(segment: &Segment<'_>, part: Part, decision: Decision) -> Trial {
-    let elsewhere = decision.target != Target::Primary;
-    let is_read = segment.verdict.class == Class::Read || elsewhere;
+fn trial_of(segment: &Segment<'_>, part: Part, decision: Decision, role: Role) -> Trial {
+    // Where an entry is for replicas alone, a write is refused there and not done elsewhere.
+    let wished = decision.target != Target::Primary && role != Role::Replica;
+    let is_read = segment.verdict.class == Class::Read || wished;
     if part == Part::Alone && segment.extent == Extent::Whole && is_read {
         Trial::Yes
     } else {
         Trial::No
     }
+}
+
+/// A savepoint alone: it says nothing about where a transaction must run.
+fn is_savepoint(segment: &Segment<'_>, quoting: Quoting) -> bool {
+    segment.protocol == Protocol::Simple
+        && segment
+            .first
+            .filter(|sql| !sql.contains(&b';'))
+            .is_some_and(|sql| matches!(command(sql, quoting), Command::Savepoint))
 }
 
 impl Desk<'_> {
@@ -240,7 +254,7 @@ impl Desk<'_> {
         }
     }
 
-    fn decision(&mut self, segment: &Segment<'_>, part: Part, preference: Preference) -> Decision {
+    fn decision(&mut self, verdict: Verdict, part: Part, preference: Preference) -> Decision {
         let undecided = preference == Preference::Auto && self.rules.role == Role::Auto;
         let settled = |target, why| Decision {
             target,
@@ -254,13 +268,9 @@ impl Desk<'_> {
         }
         // In a transaction that only reads, a savepoint or a setting says nothing about where it is.
         let harmless = [Reason::TransactionControl, Reason::Setting].map(Class::Primary);
-        let is_harmless = part == Part::BeginsReading && harmless.contains(&segment.verdict.class);
+        let is_harmless = part == Part::BeginsReading && harmless.contains(&verdict.class);
         let case = Case {
-            verdict: if is_harmless {
-                Verdict::READ
-            } else {
-                segment.verdict
-            },
+            verdict: if is_harmless { Verdict::READ } else { verdict },
             preference,
             role: self.rules.role,
             attempt: self.attempt,

@@ -13,6 +13,7 @@ use crate::config::Role;
 use crate::pooler::Pooler;
 use crate::pooler::clusters::LiveCluster;
 use crate::route::decide::{Attempt, Case, Preference, Target, decide};
+use crate::route::why::Why;
 use crate::sql::lexer::Quoting;
 use crate::sql::wish::{self, wish};
 use crate::sql::{Class, Verdict, classify, normalize};
@@ -68,7 +69,7 @@ pub fn routes(pooler: &Pooler) -> Vec<RouteRow> {
                         again: 0,
                         query: known.text.to_string(),
                     });
-                row.reason = known.why.map(|why| why.word()).or(row.reason);
+                row.reason = known.why.map(Why::word).or(row.reason);
                 row.primary += known.counts.primary;
                 row.replica += known.counts.replica;
                 row.again += known.counts.again;

@@ -249,6 +249,12 @@ fn what_the_client_asks_for_wins() {
     assert_eq!(table.query("select a from t"), (REPLICA, Why::Read));
     table.rules.role = Role::Replica;
     assert_eq!(table.query("select f()"), (REPLICA, Why::Role));
+    let trial = |plan| match plan {
+        Plan::Go(journey) => journey.trial,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(trial(table.plan(&query("delete from t"))), Trial::No);
+    assert_eq!(trial(table.plan(&query("select a from t"))), Trial::Yes);
     table.rules.role = Role::Primary;
     assert_eq!(table.query("select a from t"), (Target::Primary, Why::Role));
 }
@@ -282,6 +288,8 @@ fn a_begin_is_answered_and_waits_for_its_first_statement() {
     );
     assert_eq!(table.query("select a from t"), (REPLICA, Why::Read));
     assert_eq!(table.query("select f()").0, Target::Primary);
+    assert_eq!(table.query("savepoint a").0, REPLICA);
+    assert_eq!(table.query("savepoint a; select f()").0, Target::Primary);
     table.session.take_begun();
 
     assert_eq!(table.answer("begin"), told("BEGIN", b'T'));

@@ -36,11 +36,6 @@ fn a_temporary_table_is_kept() {
 }
 
 #[test]
-fn a_value_of_a_sequence_is_kept() {
-    kept("select nextval('numbers')", "select currval('numbers')");
-}
-
-#[test]
 fn a_cursor_with_hold_is_kept() {
     kept(
         "begin; declare held cursor with hold for select 1; commit",
