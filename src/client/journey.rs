@@ -7,16 +7,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant as StdInstant};
 
 use bytes::BytesMut;
+use tokio::time::{Instant, timeout_at};
 
 use super::exchange::Again;
 use super::fault::Fault;
 use super::life::{Client, Goodbye};
 use super::routing::{Link, StillGood, Wrote};
 use crate::cluster::position::MayRead;
+use crate::config::RouteMode;
 use crate::pool::{PoolId, Refusal};
 use crate::pooler::clusters::scope_of;
 use crate::route::cache::Lesson;
-use crate::route::decide::Target;
+use crate::route::decide::{Outlook, Target};
 use crate::route::plan::{Plan, Trial};
 use crate::route::segment::Alone;
 use crate::session::client_state::ClientState;
@@ -34,6 +36,44 @@ const MAX_ON_PRIMARY: u8 = 2;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Client {
+    /// Whether a read would rather wait for a replica than go to the primary (`fence_wait`).
+    pub(super) fn may_wait_for_replica(&self) -> bool {
+        let Some(route) = self.route.as_deref() else {
+            return false;
+        };
+        let pending = route.next.is_some_and(|next| {
+            next.decision.outlook == Outlook::Pending && next.decision.target == Target::Primary
+        });
+        pending && !route.terms.fence_wait.is_zero() && route.terms.mode == RouteMode::On
+    }
+
+    /// Waits until a replica is known to show what the client has written and seen, or for long
+    /// enough.
+    pub(super) async fn wait_for_replica(&mut self) {
+        let Some(route) = self.route.as_deref() else {
+            return;
+        };
+        let cluster = Arc::clone(&route.cluster);
+        let deadline = Instant::now() + route.terms.fence_wait;
+        loop {
+            cluster.demand();
+            let seen = cluster.view().generation;
+            let newer = cluster.until(|view| view.generation > seen);
+            if timeout_at(deadline, newer).await.is_err() {
+                return;
+            }
+            let Plan::Go(journey) = self.plan(Alone::NeedsServer, None) else {
+                return;
+            };
+            if let Some(route) = self.route.as_deref_mut() {
+                route.next = Some(journey);
+            }
+            if journey.decision.target != Target::Primary {
+                return;
+            }
+        }
+    }
+
     /// The pool that the next segment waits in.
     pub(super) fn pool_for_next(&mut self, now: StdInstant) -> PoolId {
         let Some(route) = self.route.as_deref_mut() else {
