@@ -5,6 +5,7 @@
 //!            │                                  ▲
 //!            └► command ── sqlparser ── functions
 //! ```
+//! Texts with equal fingerprints have equal verdicts, so a verdict may be kept by fingerprint.
 //! Invariant: a statement that is not understood, not known or doubtful is never called a read.
 //! Not here: which server it goes to (`route`).
 

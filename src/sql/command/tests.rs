@@ -210,17 +210,17 @@ fn settings_are_given_back_kept_or_left_as_they_are_written() {
         ),
         (
             "SET a = E'\\x41'",
-            set("a", Value::Other(b"E'\\x41'"), false),
+            set("a", Value::Other(body("E'\\x41'")), false),
         ),
         (
             "SET a = 'b'\n'c'",
-            set("a", Value::Other(b"'b'\n'c'"), false),
+            set("a", Value::Other(body("'b'\n'c'")), false),
         ),
         (
             "SET TIME ZONE INTERVAL '-08:00' HOUR TO MINUTE",
             set(
                 "timezone",
-                Value::Other(b"INTERVAL '-08:00' HOUR TO MINUTE"),
+                Value::Other(body("INTERVAL '-08:00' HOUR TO MINUTE")),
                 false,
             ),
         ),

@@ -16,9 +16,10 @@ pub fn verdict_of(command: &Command<'_>) -> Option<Verdict> {
 }
 
 fn verdict(command: &Command<'_>, depth: usize) -> Option<Verdict> {
-    let inner = |body: &Body<'_>| match depth.checked_sub(1) {
-        Some(depth) => verdict(&body.command(), depth),
-        None => Some(Verdict::primary(Reason::Unparsed)),
+    let inner = |body: &Body<'_>| match (body.command(), depth.checked_sub(1)) {
+        // Without a statement inside it is none that a server runs.
+        (Command::Empty, _) | (_, None) => Some(Verdict::primary(Reason::Unparsed)),
+        (command, Some(depth)) => verdict(&command, depth),
     };
     let primary = Verdict::primary;
     let found = match command {
@@ -130,7 +131,11 @@ fn names_temporary_schema(value: &Value<'_>) -> bool {
     match value {
         Value::Default | Value::Current => false,
         Value::List(values) => values.iter().any(|value| Statement::Setting.tells(value)),
-        Value::Other(text) => Statement::Setting.tells(text),
+        Value::Other(body) => {
+            let mut tokens = Lexer::new(body.sql, body.quoting).filter(Token::is_significant);
+            let is_whole = |token: &Token<'_>| token.kind != Kind::Broken;
+            tokens.any(|token| is_whole(&token) && Statement::Setting.tells(token.text))
+        }
     }
 }
 

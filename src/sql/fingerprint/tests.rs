@@ -187,7 +187,11 @@ proptest! {
     }
 
     #[test]
-    fn what_does_not_matter_can_be_put_anywhere(sql in any_sql(), gap in 0..3_usize, quoting in any_quoting()) {
+    fn what_does_not_matter_can_be_put_anywhere(
+        sql in any_sql(),
+        gap in 0..3_usize,
+        quoting in any_quoting(),
+    ) {
         // Between two tokens: space and comments, in capitals or not, and another value.
         let gap = [&b" "[..], b" /* '\" */ ", b" -- ;\n\t"][gap];
         let mut other = Vec::new();
