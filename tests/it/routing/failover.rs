@@ -56,6 +56,12 @@ fn port_of(client: &mut Wire) -> u16 {
     client.value("select my_port()").parse().unwrap()
 }
 
+/// The servers that answer reads of new clients: one that has read before may stay where it is.
+fn ports(weir: &Weir) -> BTreeSet<u16> {
+    let port = |_| port_of(&mut weir.client("app", "app"));
+    (0..20).map(port).collect()
+}
+
 /// Makes the second replica follow the first one.
 pub(super) fn follow(replica: &Server, primary: &Server) {
     let conninfo = primary.socket_conninfo("postgres").replace('\'', "''");
@@ -164,7 +170,10 @@ fn clients_wait_while_the_primary_is_replaced_and_lose_nothing() {
     });
     let promoted = &stage.cluster.replicas()[0];
     for (client, told) in told.iter().enumerate() {
-        assert!(told.errors.len() <= 1, "client {client}: {:?}", told.errors);
+        // Its sessions end one after the other, and a statement may meet another one that is ending.
+        let dying = |error: &String| error.starts_with("57P01 ") || error.starts_with("08P01 ");
+        let few = told.errors.len() <= 3 && told.errors.iter().all(dying);
+        assert!(few, "client {client}: {:?}", told.errors);
         let sql = format!("select n from committed where client = {client}");
         let rows = promoted.psql("app", &sql).unwrap();
         let rows: BTreeSet<i32> = rows.lines().map(|n| n.parse().unwrap()).collect();
@@ -243,8 +252,7 @@ fn reads_leave_a_replica_that_is_killed_and_come_back_to_it() {
     let stop = AtomicBool::new(false);
     let mut idle = weir.client("app", "app");
     let dead = stage.cluster.replicas()[1].port();
-    let both = |client: &mut Wire| (0..40).any(|_| port_of(client) == dead);
-    until("both replicas answer", || both(&mut idle));
+    until("both replicas answer", || ports(&weir).contains(&dead));
     let errors: Vec<String> = thread::scope(|scope| {
         let readers = (0..READERS).map(|_| scope.spawn(|| read_on(&weir, &stop)));
         let readers: Vec<_> = readers.collect();
@@ -254,7 +262,7 @@ fn reads_leave_a_replica_that_is_killed_and_come_back_to_it() {
             assert_ne!(port_of(&mut idle), dead);
         }
         stage.cluster.replicas_mut()[1].start().unwrap();
-        until("the replica answers again", || both(&mut idle));
+        until("the replica answers again", || ports(&weir).contains(&dead));
         stop.store(true, Ordering::Relaxed);
         let errors = readers
             .into_iter()
@@ -328,9 +336,8 @@ fn reads_leave_a_replica_that_is_frozen_and_come_back_to_it() {
     let stage = stage();
     let weir = start(&stage);
     let replica = &stage.cluster.replicas()[1];
-    let mut client = weir.client("app", "app");
-    let mut all = || (0..40).any(|_| port_of(&mut client) == replica.port());
-    until("both replicas answer", &mut all);
+    let all = || ports(&weir).contains(&replica.port());
+    until("both replicas answer", all);
     let frozen = Frozen::new(replica);
     // A timeout of 0.3 s, and a second to move; the rest is for a busy machine.
     let deadline = Deadline::after(Duration::from_secs(8));
