@@ -22,7 +22,7 @@ use crate::pooler::clusters::{LiveCluster, scope_of};
 use crate::pooler::terms::RouteTerms;
 use crate::route::cache::Reading;
 use crate::route::decide::{Attempt, Outlook, Target};
-use crate::route::plan::{Desk, Journey, Plan, Rules, Standing, Trial, plan, quoting};
+use crate::route::plan::{Desk, Journey, Plan, Rules, Standing, Trial, encoding, plan, quoting};
 use crate::route::segment::Alone;
 use crate::route::session::{HoldBegin, Pin, Session};
 use crate::session::client_state::{ClientError, ClientState};
@@ -275,6 +275,7 @@ impl Client {
                 catalog: &functions.catalog,
                 generation: functions.generation,
                 quoting: quoting(&self.state.params),
+                encoding: encoding(&self.state.params),
             };
             let out = &mut self.output.bytes;
             plan(&self.input, &self.state, &mut reading, &mut desk, out)
