@@ -108,7 +108,8 @@ const POISONED: &[&str] = &[
     "( set_config ( 'oracle.called' , 'yes' , false ) = 'x' ) :: int",
     "length ( query_to_xml ( 'select vol(1)' , true , true , '' ) :: text )",
     "( select 1 from t join s . t u on t . a = u . a and vol ( t . a ) > 0 limit 1 )",
-    "( select count ( * ) from xmltable ( '/a' passing vol ( 1 ) :: text :: xml columns b int ) ) :: int",
+    "( select count ( * ) from xmltable ( '/a' passing vol ( 1 ) :: text \
+     :: xml columns b int ) ) :: int",
     "( select 1 from json_to_record ( vol ( 1 ) :: text :: json ) as x ( a int ) )",
 ];
 
@@ -134,7 +135,8 @@ const QUERIES: &[&str] = &[
     "select \"A\" from \"T u\" where \"select\" = 'into'",
     "select a from v offset # % 2",
     "select a from m order by 1 desc nulls last",
-    "with recursive r ( n ) as ( values ( 1 ) union all select n + 1 from r where n < 3 ) select n from r",
+    "with recursive r ( n ) as ( values ( 1 ) union all select n + 1 from \
+     r where n < 3 ) select n from r",
     "select x from unnest ( array [ # , # ] ) x",
     "select * from series ( # % 3 ) q",
     "select a from t fetch first 2 rows only",

@@ -1,5 +1,4 @@
 use super::*;
-use crate::sql::verdict::Effect;
 
 /// A database with functions of every kind, as `Catalog::QUERY` would tell of it.
 fn catalog() -> Catalog {
