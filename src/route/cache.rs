@@ -218,6 +218,9 @@ impl Classes for Reading<'_> {
         }
         self.cache.misses += 1;
         let verdict = classify(sql, self.quoting, self.catalog);
+        if verdict.class == Class::Primary(Reason::TooLong) {
+            return verdict; // the same statement may be shorter the next time
+        }
         if let Some(known) = self.cache.entry(print) {
             known.verdict = verdict;
             known.catalog = generation;
