@@ -16,6 +16,8 @@ mod login;
 mod meter;
 #[path = "../cases/relay.rs"]
 mod relay;
+#[path = "../cases/sql.rs"]
+mod sql;
 
 mod baseline;
 
@@ -61,11 +63,12 @@ enum CountError {
 /// Goes through all cases: name, number of operations that makes a good run, the operation.
 fn each_case(case: &mut Meter<'_>) {
     type Cases = fn(&mut Meter<'_>);
-    let groups: [(&str, Cases); 4] = [
+    let groups: [(&str, Cases); 5] = [
         ("framer", framer::all),
         ("pool", checkout::all),
         ("relay", relay::all),
         ("login", login::all),
+        ("sql", sql::all),
     ];
     for (group, cases) in groups {
         cases(&mut |name, bytes, operation| {

@@ -12,6 +12,7 @@ pub mod ini;
 mod input;
 pub mod scram;
 pub mod server_login;
+pub mod sql;
 pub mod startup;
 mod table;
 pub mod userlist;

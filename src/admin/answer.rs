@@ -1,7 +1,7 @@
 //! Sans-IO. What a command answers: the columns it will have, its tag, its notice.
 
 use super::command::{Command, Show, ShutdownMode};
-use super::rows::{TextRow, connection, lists, pools, stats};
+use super::rows::{TextRow, connection, lists, pools, routing, stats};
 use super::table::{Heading, Table, headings};
 use super::welcome::USAGE;
 use crate::protocol::reply::Report;
@@ -29,6 +29,7 @@ impl Answer {
             Command::Shutdown(ShutdownMode::Immediate) => Self::Gone,
             Command::Show(_)
             | Command::ShowDriverParameter(_)
+            | Command::ExplainRoute(_)
             | Command::Set { .. }
             | Command::Reload
             | Command::Pause(_)
@@ -54,6 +55,7 @@ fn notice(message: &str) -> Report {
 pub fn tag(command: &Command) -> String {
     match command {
         Command::Show(_) | Command::ShowDriverParameter(_) => "SHOW".to_owned(),
+        Command::ExplainRoute(_) => "EXPLAIN".to_owned(),
         Command::SetIgnored => "SET".to_owned(),
         Command::Set { key, value } => format!("SET {key}={value}"),
         Command::Reload => "RELOAD".to_owned(),
@@ -74,6 +76,7 @@ pub fn columns(command: &Command) -> Option<Vec<Heading>> {
     match command {
         Command::Show(show) => show_columns(*show),
         Command::ShowDriverParameter(parameter) => Some(TextRow::headings(parameter.name)),
+        Command::ExplainRoute(_) => Some(headings(routing::EXPLAIN_COLUMNS)),
         Command::SetIgnored
         | Command::Set { .. }
         | Command::Reload
@@ -103,6 +106,8 @@ fn show_columns(show: Show) -> Option<Vec<Heading>> {
         Show::PeerPools => headings(pools::PEER_POOL_COLUMNS),
         Show::Peers => headings(pools::PEER_COLUMNS),
         Show::Pools => headings(pools::POOL_COLUMNS),
+        Show::Replicas => headings(routing::REPLICA_COLUMNS),
+        Show::Routes => headings(routing::ROUTE_COLUMNS),
         Show::State => headings(lists::STATE_COLUMNS),
         Show::Stats => headings(stats::STATS_COLUMNS),
         Show::StatsAverages => headings(stats::STATS_AVERAGES_COLUMNS),

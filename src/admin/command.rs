@@ -65,6 +65,8 @@ pub enum Show {
     PeerPools,
     Peers,
     Pools,
+    Replicas,
+    Routes,
     Servers,
     Sockets,
     State,
@@ -78,7 +80,7 @@ pub enum Show {
 
 impl Show {
     /// Every `SHOW` with its word.
-    pub const ALL: [(&'static str, Self); 21] = [
+    pub const ALL: [(&'static str, Self); 23] = [
         ("active_sockets", Self::ActiveSockets),
         ("clients", Self::Clients),
         ("config", Self::Config),
@@ -91,6 +93,8 @@ impl Show {
         ("peer_pools", Self::PeerPools),
         ("peers", Self::Peers),
         ("pools", Self::Pools),
+        ("replicas", Self::Replicas),
+        ("routes", Self::Routes),
         ("servers", Self::Servers),
         ("sockets", Self::Sockets),
         ("state", Self::State),
@@ -146,6 +150,8 @@ const DRIVER_PARAMETERS: [DriverParameter; 6] = [
 pub enum Command {
     /// `SHOW name`, or its synonym `SELECT name`.
     Show(Show),
+    /// `EXPLAIN ROUTE sql`: where that statement would go.
+    ExplainRoute(Vec<u8>),
     /// `SHOW client_encoding` and the like.
     ShowDriverParameter(DriverParameter),
     /// `SET client_encoding = ...` and the like: accepted with a notice, without effect.
@@ -202,6 +208,9 @@ pub enum CommandError {
 
 /// Reads `text`, which ends before its terminating zero byte, as a command of a user with `role`.
 pub fn parse(text: &[u8], role: Role) -> Result<Command, CommandError> {
+    if let Some(sql) = explained(text) {
+        return Ok(Command::ExplainRoute(sql.to_vec()));
+    }
     let words = words::split(text).map_err(|error| match error {
         WordsError::Malformed => invalid(text),
         WordsError::TooLong | WordsError::EmptyKey => CommandError::BadArguments,
@@ -216,6 +225,15 @@ pub fn parse(text: &[u8], role: Role) -> Result<Command, CommandError> {
             }
         }
     }
+}
+
+/// The statement behind `EXPLAIN ROUTE`.
+fn explained(text: &[u8]) -> Option<&[u8]> {
+    let (explain, rest) = text.trim_ascii().split_at_checked(b"explain".len())?;
+    let (route, sql) = rest.trim_ascii_start().split_at_checked(b"route".len())?;
+    let words = explain.eq_ignore_ascii_case(b"explain") && route.eq_ignore_ascii_case(b"route");
+    let gap = rest.first()?.is_ascii_whitespace() && sql.first()?.is_ascii_whitespace();
+    (words && gap).then(|| sql.trim_ascii())
 }
 
 fn invalid(text: &[u8]) -> CommandError {

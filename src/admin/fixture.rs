@@ -11,8 +11,9 @@ use super::command::{Command, Scope, ShutdownMode};
 use super::host::{ConsoleError, ConsoleEvent, ConsoleHost, Done};
 use super::rows::{
     Changeable, ClientCounts, ClientState, ConfigRow, ConnectionRow, ConnectionState, Counters,
-    DatabaseRow, DnsHostRow, DnsZoneRow, Lists, MemRow, PeerPoolRow, PeerRow, PoolRow, PoolerState,
-    Replication, ServerCounts, ServerState, SocketBuffers, Stats, StatsRow, UserRow,
+    DatabaseRow, DnsHostRow, DnsZoneRow, ExplainedRoute, Lists, MemRow, PeerPoolRow, PeerRow,
+    PoolRow, PoolerState, ReplicaRow, Replication, RouteRow, ServerCounts, ServerState,
+    SocketBuffers, Stats, StatsRow, UserRow,
 };
 use crate::ids::ConnId;
 
@@ -261,6 +262,43 @@ impl ConsoleHost for FakeHost {
             zonename: "example.com".to_owned(),
             serial: 7,
             count: 2,
+        }]
+    }
+
+    fn replicas(&self) -> Vec<ReplicaRow> {
+        vec![ReplicaRow {
+            database: "app".to_owned(),
+            name: "app@db2:5432".to_owned(),
+            state: "replica",
+            timeline: 1,
+            position: Some("0/16B6C50".to_owned()),
+            lag_bytes: Some(0),
+            lag_us: Some(250),
+            weight: 1,
+            in_flight: 3,
+            latency_us: 400,
+        }]
+    }
+
+    fn routes(&self) -> Vec<RouteRow> {
+        vec![RouteRow {
+            database: "app".to_owned(),
+            fingerprint: 255,
+            class: "read",
+            reason: Some("read"),
+            primary: 1,
+            replica: 3,
+            again: 0,
+            query: "select $1".to_owned(),
+        }]
+    }
+
+    fn explain_route(&self, sql: &[u8]) -> Vec<ExplainedRoute> {
+        vec![ExplainedRoute {
+            database: "app".to_owned(),
+            target: Some("app@db1:5432".to_owned()),
+            reason: "write",
+            query: String::from_utf8_lossy(sql).into_owned(),
         }]
     }
 

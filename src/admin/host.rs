@@ -8,8 +8,8 @@ use std::future::Future;
 
 use super::command::{Command, Scope, ShutdownMode};
 use super::rows::{
-    ConfigRow, ConnectionRow, DatabaseRow, DnsHostRow, DnsZoneRow, Lists, MemRow, PeerPoolRow,
-    PeerRow, PoolRow, PoolerState, Stats, StatsRow, UserRow,
+    ConfigRow, ConnectionRow, DatabaseRow, DnsHostRow, DnsZoneRow, ExplainedRoute, Lists, MemRow,
+    PeerPoolRow, PeerRow, PoolRow, PoolerState, ReplicaRow, RouteRow, Stats, StatsRow, UserRow,
 };
 use crate::ids::ConnId;
 use crate::protocol::SqlState;
@@ -153,6 +153,12 @@ pub trait ConsoleHost {
     fn dns_hosts(&self) -> Vec<DnsHostRow>;
     /// `SHOW DNS_ZONES`.
     fn dns_zones(&self) -> Vec<DnsZoneRow>;
+    /// `SHOW REPLICAS`: the hosts of entries with replicas.
+    fn replicas(&self) -> Vec<ReplicaRow>;
+    /// `SHOW ROUTES`: the most frequent statements of such entries.
+    fn routes(&self) -> Vec<RouteRow>;
+    /// `EXPLAIN ROUTE sql`.
+    fn explain_route(&self, sql: &[u8]) -> Vec<ExplainedRoute>;
     /// `SHOW STATE`.
     fn state(&self) -> PoolerState;
 

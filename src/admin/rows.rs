@@ -6,6 +6,7 @@
 pub mod connection;
 pub mod lists;
 pub mod pools;
+pub mod routing;
 pub mod stats;
 
 pub use connection::{
@@ -15,6 +16,7 @@ pub use lists::{
     Changeable, ConfigRow, DnsHostRow, DnsZoneRow, Lists, MemRow, PoolerState, TextRow,
 };
 pub use pools::{ClientCounts, DatabaseRow, PeerPoolRow, PeerRow, PoolRow, ServerCounts, UserRow};
+pub use routing::{ExplainedRoute, ReplicaRow, RouteRow};
 pub use stats::{Counters, Stats, StatsRow};
 
 /// The columns of a table, one line each: name, type, value.

@@ -3,7 +3,7 @@
 use super::answer::Answer;
 use super::command::{Command, Scope, Show};
 use super::host::{ConsoleError, ConsoleHost};
-use super::rows::{ConnectionRow, TextRow, connection, lists, pools, stats};
+use super::rows::{ConnectionRow, TextRow, connection, lists, pools, routing, stats};
 use super::table::{Column, Sheet, Table};
 use super::welcome::VERSION_TEXT;
 
@@ -20,6 +20,12 @@ pub async fn run(command: &Command, host: &impl ConsoleHost) -> Result<Answer, C
                 value: parameter.value,
             };
             return Ok(Answer::Rows(Box::new(row)));
+        }
+        Command::ExplainRoute(sql) => {
+            return Ok(Answer::Rows(sheet(
+                routing::EXPLAIN_COLUMNS,
+                host.explain_route(sql),
+            )));
         }
         Command::SetIgnored => Ok(()),
         Command::Set { key, value } => host.set(key, value).await,
@@ -44,6 +50,7 @@ pub async fn take_back(command: &Command, host: &impl ConsoleHost) {
         Command::Pause(scope) => scope,
         Command::Show(_)
         | Command::ShowDriverParameter(_)
+        | Command::ExplainRoute(_)
         | Command::SetIgnored
         | Command::Set { .. }
         | Command::Reload
@@ -88,6 +95,8 @@ fn table(show: Show, host: &impl ConsoleHost) -> Option<Box<dyn Table>> {
         Show::PeerPools => sheet(pools::PEER_POOL_COLUMNS, host.peer_pools()),
         Show::Peers => sheet(pools::PEER_COLUMNS, host.peers()),
         Show::Pools => sheet(pools::POOL_COLUMNS, host.pools()),
+        Show::Replicas => sheet(routing::REPLICA_COLUMNS, host.replicas()),
+        Show::Routes => sheet(routing::ROUTE_COLUMNS, host.routes()),
         Show::Servers => sheet(connection::CONNECTION_COLUMNS, host.servers()),
         Show::Sockets => sheet(connection::SOCKET_COLUMNS, sockets(host)),
         Show::State => sheet(lists::STATE_COLUMNS, host.state().rows()),

@@ -6,6 +6,7 @@
 pub mod change;
 mod connections;
 mod levers;
+mod routing;
 mod tables;
 
 #[cfg(test)]
@@ -20,8 +21,8 @@ use tokio::sync::watch;
 use crate::admin::command::{Command, Scope, ShutdownMode};
 use crate::admin::host::{ConsoleEvent, ConsoleHost, Done};
 use crate::admin::rows::{
-    ConfigRow, ConnectionRow, DatabaseRow, DnsHostRow, DnsZoneRow, Lists, MemRow, PeerPoolRow,
-    PeerRow, PoolRow, PoolerState, Stats, StatsRow, UserRow,
+    ConfigRow, ConnectionRow, DatabaseRow, DnsHostRow, DnsZoneRow, ExplainedRoute, Lists, MemRow,
+    PeerPoolRow, PeerRow, PoolRow, PoolerState, ReplicaRow, RouteRow, Stats, StatsRow, UserRow,
 };
 use crate::client::visitor::Visitor;
 use crate::config::model::CONSOLE_DATABASES;
@@ -199,6 +200,18 @@ impl ConsoleHost for Host {
         Vec::new()
     }
 
+    fn replicas(&self) -> Vec<ReplicaRow> {
+        routing::replicas(self.pooler())
+    }
+
+    fn routes(&self) -> Vec<RouteRow> {
+        routing::routes(self.pooler())
+    }
+
+    fn explain_route(&self, sql: &[u8]) -> Vec<ExplainedRoute> {
+        routing::explain(self.pooler(), sql)
+    }
+
     fn state(&self) -> PoolerState {
         tables::state(self.pooler())
     }
@@ -283,6 +296,7 @@ fn logged(command: &Command) -> Option<(String, Option<&str>)> {
     match command {
         Command::Show(_)
         | Command::ShowDriverParameter(_)
+        | Command::ExplainRoute(_)
         | Command::SetIgnored
         | Command::KillClient(_) => None,
         // Without the value, which may be a secret.

@@ -108,6 +108,9 @@ impl Client {
             if let Err(goodbye) = self.idle().await {
                 break goodbye;
             }
+            if self.may_wait_for_replica() {
+                Box::pin(self.wait_for_replica()).await;
+            }
             let granted = match self.wait_for_server().await {
                 Ok(granted) => granted,
                 Err(goodbye) if self.falls_back(&goodbye) => continue,

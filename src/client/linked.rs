@@ -13,9 +13,10 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::exchange::{Again, Course, Exchange, Hold, Stop};
 use super::fault::Fault;
+use super::journey::{Journeyed, Tries};
 use super::life::{Client, Goodbye};
 use super::pins::Left;
-use super::routing::{Journeyed, Route, Tries};
+use super::routing::Route;
 use super::timing::{Activity, Overdue};
 use super::waiting::{Granted, Origin};
 use crate::config::PoolMode;

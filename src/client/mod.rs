@@ -6,6 +6,7 @@ pub mod enter;
 pub mod exchange;
 pub mod fault;
 pub mod greeting;
+mod journey;
 pub mod life;
 pub mod linked;
 pub mod lookup;

@@ -153,18 +153,17 @@ fn stay_or_move(
     let Some(other) = others.clone().nth(place) else {
         return stay;
     };
-    let nearer = other.distance < last.distance;
-    let lighter = cost(other).saturating_mul(MOVE_FACTOR) < cost(last);
-    if !(nearer || lighter) || !takes_part(view, other, now, chance) {
+    if !takes_part(view, other, now, chance) {
         return stay;
     }
+    let nearer = other.distance < last.distance;
     match position.may_read(view, other.id, scope) {
-        MayRead::Yes => Choice::Replica(other.id),
-        MayRead::Unknown => Choice::Stay {
+        MayRead::Yes if nearer || lighter(other, last, 1) => Choice::Replica(other.id),
+        MayRead::Unknown if nearer || lighter(other, last, MOVE_FACTOR) => Choice::Stay {
             host: last.id,
             better: other.id,
         },
-        MayRead::Behind | MayRead::NotServing => stay,
+        MayRead::Yes | MayRead::Unknown | MayRead::Behind | MayRead::NotServing => stay,
     }
 }
 
@@ -184,16 +183,22 @@ fn lighter_of_two<'a>(
     let second = field.draw(view, chance);
     Some(
         second
-            .filter(|second| cost(second) < cost(first))
+            .filter(|second| lighter(second, first, 1))
             .unwrap_or(first),
     )
 }
 
-/// How long a request would take there, more or less: per mille of a microsecond and weight.
-fn cost(host: &HostView) -> u64 {
-    let latency = u64::from(host.gauge.latency_us().max(1));
-    let queue = u64::from(host.gauge.in_flight()) + 1;
-    latency.saturating_mul(queue).saturating_mul(1000) / u64::from(host.weight.max(1))
+/// Whether a request would take less than one part in `factor` of the time that it takes at the
+/// other host: latency and queue, by weight. Where nothing was measured it takes no time.
+fn lighter(host: &HostView, other: &HostView, factor: u64) -> bool {
+    let weight = |host: &HostView| u64::from(host.weight.max(1));
+    let cost = |host: &HostView| {
+        let latency = u64::from(host.gauge.latency_us().max(1));
+        let queue = u64::from(host.gauge.in_flight()) + 1;
+        latency.saturating_mul(queue)
+    };
+    let own = cost(host).saturating_mul(weight(other));
+    own.saturating_mul(factor) < cost(other).saturating_mul(weight(host))
 }
 
 /// Whether a host is among those to choose from this time (slow start).
@@ -209,3 +214,6 @@ fn takes_part(view: &ClusterView, host: &HostView, now: Instant, chance: &mut Ch
     let drawn = chance.below(u64::try_from(whole).unwrap_or(u64::MAX));
     u128::from(drawn) < age
 }
+
+#[cfg(test)]
+mod tests;

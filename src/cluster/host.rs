@@ -118,10 +118,7 @@ impl Host {
             shown: new.shown,
             bound: new.bound,
         });
-        if self.gauge.in_flight() == 0 {
-            let took = new.answered_at.saturating_duration_since(new.asked_at);
-            self.gauge.note(took);
-        }
+        self.gauge.fade();
         self.health = Health::Up;
         self.asked_at = Some(new.asked_at);
         self.failures = 0;

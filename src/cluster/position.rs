@@ -256,3 +256,6 @@ impl Position {
 fn bound_of_primary(view: &ClusterView, time: Instant) -> Option<Lsn> {
     view.primary_host()?.samples.bound_after(time)
 }
+
+#[cfg(test)]
+mod tests;

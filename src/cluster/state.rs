@@ -132,6 +132,8 @@ impl Cluster {
         };
         self.enthrone(primary, &mut events);
         self.follow_primary(about, primary);
+        // The others are judged by the primary that there is now.
+        let standards = self.standards();
         for place in 0..self.hosts.len() {
             let cause = if about.place() == place {
                 cause
@@ -362,3 +364,6 @@ fn why_left(new: HostState, cause: Cause) -> Left {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

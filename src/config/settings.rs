@@ -171,8 +171,9 @@ settings! {
     /// or the pool has a client. Can be set per database.
     min_pool_size: usize = Some("0"), COUNT, Live, Built;
     /// User who asks the servers of a database with replicas for their role and position. The
-    /// password is taken from `auth_file`; no right is needed but to log in. Empty: the forced user
-    /// of the database, else `auth_user`, else a user who has logged in.
+    /// password is taken from `auth_file`; no right is needed but to log in. A member of `pg_monitor`
+    /// sees at once that a replica follows a new primary, anybody else after a checkpoint. Empty:
+    /// the forced user of the database, else `auth_user`, else a user who has logged in.
     monitor_user: Option<String> = Some(""), Kind::Text, Live, Built;
     /// This process's number in a group of peers, see `[peers]`. 0: it has no peers.
     peer_id: Option<u16> = Some("0"), Kind::Int { min: 0, max: 16383 }, Live, Built;

@@ -177,6 +177,17 @@ pub struct Reading<'a> {
     pub generation: u64,
     /// How the client writes strings.
     pub quoting: Quoting,
+    /// Whether its encoding lets us see where they end.
+    pub encoding: Encoding,
+}
+
+/// What `client_encoding` means for reading SQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    /// A byte that looks like ASCII is ASCII.
+    Readable,
+    /// Such a byte may be the second half of a letter: nothing is read, all goes to the primary.
+    Unreadable,
 }
 
 impl Reading<'_> {
@@ -192,6 +203,9 @@ impl Classes for Reading<'_> {
     }
 
     fn verdict(&mut self, sql: &[u8]) -> Verdict {
+        if self.encoding == Encoding::Unreadable {
+            return Verdict::primary(Reason::Unparsed);
+        }
         let print = fingerprint(sql, self.quoting, self.cache.seed);
         if self.cache.touched.len() < MAX_TOUCHED {
             self.cache.touched.push(print);
@@ -204,6 +218,9 @@ impl Classes for Reading<'_> {
         }
         self.cache.misses += 1;
         let verdict = classify(sql, self.quoting, self.catalog);
+        if verdict.class == Class::Primary(Reason::TooLong) {
+            return verdict; // the same statement may be shorter the next time
+        }
         if let Some(known) = self.cache.entry(print) {
             known.verdict = verdict;
             known.catalog = generation;

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 
-use super::cache::Reading;
+use super::cache::{Encoding, Reading};
 use super::decide::{Attempt, Case, Decision, Outlook, Preference, Target, decide};
 use super::segment::{Ahead, Alone, Extent, Protocol, Segment, look_ahead};
 use super::session::{HoldBegin, Own, Session, is_read_only};
@@ -22,6 +22,7 @@ use crate::config::{Role, RouteMode};
 use crate::session::client_state::ClientState;
 use crate::session::params::ParamSet;
 use crate::sql::command::{Access, Command, command};
+use crate::sql::encoding::can_read;
 use crate::sql::lexer::Quoting;
 use crate::sql::wish::{self, wish};
 use crate::sql::{Class, Effect, Reason, Verdict};
@@ -115,6 +116,14 @@ pub fn quoting(params: &ParamSet) -> Quoting {
     match params.value("standard_conforming_strings") {
         Some("off") => Quoting::Backslash,
         Some(_) | None => Quoting::Standard,
+    }
+}
+
+/// Whether SQL in the client's encoding can be read.
+pub fn encoding(params: &ParamSet) -> Encoding {
+    match params.value("client_encoding") {
+        Some(name) if !can_read(name.as_bytes()) => Encoding::Unreadable,
+        Some(_) | None => Encoding::Readable,
     }
 }
 

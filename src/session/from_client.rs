@@ -112,6 +112,7 @@ fn gated(
     }
 }
 
+#[inline]
 fn ungated(
     client: &mut ClientState,
     server: Option<&mut ServerState>,

@@ -103,8 +103,11 @@ pub(super) struct Pump<'a> {
 
 impl Pump<'_> {
     fn work(&mut self) -> Result<(), OutOfSync> {
+        let routed = self.client.routed.is_some();
         while self.finish_body() {
-            self.begin_frame();
+            if routed {
+                self.begin_frame();
+            }
             self.answer_locals();
             self.pass_rows();
             let peeked = peek_header(self.rest(), MAX_FRAME);
@@ -116,14 +119,8 @@ impl Pump<'_> {
                 break;
             }
             self.server.body = match self.frame(header)? {
-                Some(Deliver::ToClient) if self.client.drops_replies() => {
-                    self.flush_run();
-                    Body::Drop(header.total)
-                }
-                Some(Deliver::ToClient) => {
-                    self.note_answer(header.tag);
-                    Body::Forward(header.total)
-                }
+                Some(Deliver::ToClient) if routed => self.deliver_routed(header),
+                Some(Deliver::ToClient) => Body::Forward(header.total),
                 Some(Deliver::Nowhere) => Body::Drop(header.total),
                 None => Body::None, // taken already
             };
@@ -131,7 +128,7 @@ impl Pump<'_> {
         Ok(())
     }
 
-    fn rest(&self) -> &[u8] {
+    pub(super) fn rest(&self) -> &[u8] {
         self.input.split_at(self.run).1
     }
 
@@ -190,11 +187,11 @@ impl Pump<'_> {
 
     /// Rows and copy data that are wholly there, by far the most frequent frames: one look each.
     fn pass_rows(&mut self) {
-        if !self.server.expects_rows() || self.client.drops_replies() {
+        if !self.server.expects_rows() {
             return;
         }
-        if self.client.holds_replies() && matches!(self.rest().first(), Some(b'D' | b'd')) {
-            self.note_answer(b'D');
+        if self.client.routed.is_some() && !self.rows_may_pass() {
+            return;
         }
         while let Some(&[b'D' | b'd', a, b, c, d]) = self.rest().first_chunk::<HEADER_LEN>() {
             let declared = u32::from_be_bytes([a, b, c, d]);
@@ -239,11 +236,9 @@ impl Pump<'_> {
         if setup {
             self.adopt_parameters();
         }
-        if deliver == Deliver::ToClient && !self.client.drops_replies() {
-            self.note_answer(b'Z');
-            if let Some(routed) = self.client.routed.as_deref_mut() {
-                routed.segment_ended();
-            }
+        let answers = deliver == Deliver::ToClient
+            && (self.client.routed.is_none() || self.segment_answered());
+        if answers {
             self.client.tally.queries += 1;
             self.client.tally.transactions += u64::from(status == TransactionStatus::Idle);
         }

@@ -2,6 +2,7 @@
 //!
 //! Which segment is on trial, and what may run again: `routed`.
 
+use super::client_state::Body;
 use super::from_client::skip;
 use super::from_server::Pump;
 use crate::protocol::{Header, backend};
@@ -38,6 +39,39 @@ impl Pump<'_> {
                 routed.begin_segment();
             }
         }
+    }
+
+    /// Where a reply goes that is the client's unless its read is refused.
+    pub(super) fn deliver_routed(&mut self, header: Header) -> Body {
+        if self.client.drops_replies() {
+            self.flush_run();
+            return Body::Drop(header.total);
+        }
+        self.note_answer(header.tag);
+        Body::Forward(header.total)
+    }
+
+    /// Whether rows go on as they come.
+    pub(super) fn rows_may_pass(&mut self) -> bool {
+        if self.client.drops_replies() {
+            return false;
+        }
+        if matches!(self.rest().first(), Some(b'D' | b'd')) {
+            self.note_answer(b'D');
+        }
+        true
+    }
+
+    /// `ReadyForQuery` has come. Whether it is the client's.
+    pub(super) fn segment_answered(&mut self) -> bool {
+        if self.client.drops_replies() {
+            return false;
+        }
+        self.note_answer(b'Z');
+        if let Some(routed) = self.client.routed.as_deref_mut() {
+            routed.segment_ended();
+        }
+        true
     }
 
     /// From the first row, or the end where there is none, the client gets all replies of a segment.

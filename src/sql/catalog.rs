@@ -41,13 +41,23 @@ enum Functions {
     Volatile,
 }
 
-/// Whether users made casts with a volatile function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Casts {
+/// Where users made casts or comparisons with a volatile function: they are called without a name or
+/// symbol that could be looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+enum Hidden {
+    /// There are none.
     #[default]
-    Harmless,
-    SomeVolatile,
+    Nowhere,
+    /// Some casts have to be written down.
+    InCasts,
+    /// Any expression may call them: `a IN (b)` calls `=`, and some casts are implicit.
+    Anywhere,
 }
+
+/// Operators that other words stand for: `IN`, `BETWEEN`, `LIKE`, `DISTINCT`, `ORDER BY`.
+const COMPARISONS: &[&str] = &[
+    "!~~", "!~~*", "<", "<=", "<>", "=", ">", ">=", "~", "~~", "~~*",
+];
 
 /// What is known of a database. The default knows what every database has.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -57,7 +67,7 @@ pub struct Catalog {
     operators: HashMap<Box<str>, bool>,
     /// Volatile functions of one row, which `row.name` calls too.
     of_rows: HashSet<Box<str>>,
-    casts: Casts,
+    hidden: Hidden,
     /// Unlogged tables (empty on a standby) and sequences (ahead on a standby).
     relations: HashSet<Box<str>>,
     knowledge: Knowledge,
@@ -110,9 +120,9 @@ select 'operator', o.oprname::text,
 from pg_catalog.pg_operator o left join pg_catalog.pg_proc p on p.oid = o.oprcode
 where o.oid >= 16384 group by o.oprname
 union all
-select 'cast', 'any', 'volatile'
-where exists (select from pg_catalog.pg_cast c join pg_catalog.pg_proc p on p.oid = c.castfunc
-  where c.oid >= 16384 and p.provolatile = 'v')
+select 'cast', 'any', case when c.castcontext = 'e' then 'explicit' else 'implicit' end
+from pg_catalog.pg_cast c join pg_catalog.pg_proc p on p.oid = c.castfunc
+where c.oid >= 16384 and p.provolatile = 'v' group by 3
 union all
 select 'relation', c.relname::text, 'of its server'
 from pg_catalog.pg_class c
@@ -156,9 +166,13 @@ limit 50001";
             (b"operator", b"harmless" | b"volatile") => {
                 let harmless = class == b"harmless";
                 *self.operators.entry(name.into()).or_insert(true) &= harmless;
+                if !harmless && COMPARISONS.contains(&name) {
+                    self.hidden = Hidden::Anywhere;
+                }
             }
             (b"of rows", b"volatile") => drop(self.of_rows.insert(name.into())),
-            (b"cast", b"volatile") => self.casts = Casts::SomeVolatile,
+            (b"cast", b"explicit") => self.hidden = self.hidden.max(Hidden::InCasts),
+            (b"cast", b"implicit") => self.hidden = Hidden::Anywhere,
             (b"relation", b"of its server") => drop(self.relations.insert(name.into())),
             _ => {
                 return Err(CatalogError::Row {
@@ -237,16 +251,24 @@ limit 50001";
 
     /// What a cast to a type of this name is. A type that nobody knows may have any input function.
     pub fn cast(&self, target: &str) -> Verdict {
-        match (self.casts, self.knowledge) {
-            (Casts::SomeVolatile, _) => Verdict::primary(Reason::VolatileFunction),
-            (Casts::Harmless, Knowledge::Complete) => Verdict::READ,
-            (Casts::Harmless, Knowledge::BuiltinsOnly | Knowledge::TooMuch) => {
+        match (self.hidden, self.knowledge) {
+            (Hidden::InCasts | Hidden::Anywhere, _) => Verdict::primary(Reason::VolatileFunction),
+            (Hidden::Nowhere, Knowledge::Complete) => Verdict::READ,
+            (Hidden::Nowhere, Knowledge::BuiltinsOnly | Knowledge::TooMuch) => {
                 if TYPES.binary_search(&target).is_ok() {
                     Verdict::READ
                 } else {
                     Verdict::primary(Reason::UnknownFunction)
                 }
             }
+        }
+    }
+
+    /// What any expression may be, whatever it calls by name.
+    pub fn unseen(&self) -> Verdict {
+        match self.hidden {
+            Hidden::Nowhere | Hidden::InCasts => Verdict::READ,
+            Hidden::Anywhere => Verdict::primary(Reason::VolatileFunction),
         }
     }
 
@@ -426,7 +448,7 @@ mod tests {
             ["operator", "===", "volatile"],
             ["operator", "<#>", "harmless"],
             ["operator", "+", "volatile"],
-            ["cast", "any", "volatile"],
+            ["cast", "any", "explicit"],
             ["relation", "cache", "of its server"],
         ]);
         for volatile in ["===", "+"] {
@@ -451,6 +473,17 @@ mod tests {
             Some(Reason::NodeDependent)
         );
         assert_eq!(catalog.relation(Some("s"), "t"), Verdict::READ);
+    }
+
+    #[test]
+    fn casts_and_comparisons_that_nobody_writes_down_make_everything_doubtful() {
+        for row in [["cast", "any", "implicit"], ["operator", "=", "volatile"]] {
+            let unseen = catalog(&[row]).unseen();
+            assert_eq!(reason(unseen), Some(Reason::VolatileFunction), "{row:?}");
+        }
+        for row in [["cast", "any", "explicit"], ["operator", "=", "harmless"]] {
+            assert_eq!(catalog(&[row]).unseen(), Verdict::READ, "{row:?}");
+        }
     }
 
     #[test]

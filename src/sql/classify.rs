@@ -16,9 +16,9 @@ use sqlparser::parser::Parser;
 
 use super::catalog::Catalog;
 use super::command::{Body, Command, CopySource, command, verdict_of};
-use super::lexer::{Lexer, Quoting, Token};
+use super::lexer::{Kind, Lexer, Quoting, Token};
 use super::statements::Statements;
-use super::verdict::{Class, Reason, Verdict};
+use super::verdict::{Class, Effect, Reason, Verdict};
 
 /// A longer statement is not looked at.
 pub const MAX_PARSED: usize = 64 * 1024;
@@ -57,10 +57,11 @@ pub fn classify_arguments(arguments: Body<'_>, catalog: &Catalog) -> Verdict {
 fn statement(sql: &[u8], quoting: Quoting, catalog: &Catalog) -> Verdict {
     let mut command = command(sql, quoting);
     if let Some(verdict) = verdict_of(&command) {
-        // What its functions leave behind counts for a write as it does for a query.
-        let first_look = words::look(significant(sql, quoting), catalog);
-        let effects = verdict.effects.and(first_look.effects);
-        return Verdict { effects, ..verdict };
+        return if asks_a_sequence(sql, quoting) {
+            verdict.with(Effect::Pins)
+        } else {
+            verdict
+        };
     }
     loop {
         command = match command {
@@ -116,6 +117,23 @@ fn statement(sql: &[u8], quoting: Quoting, catalog: &Catalog) -> Verdict {
     }
 }
 
+/// Whether it may ask what a sequence has given in this session. The keywords have looked for locks
+/// and temporary tables already; a whole look would be much dearer for every `INSERT`.
+fn asks_a_sequence(sql: &[u8], quoting: Quoting) -> bool {
+    significant(sql, quoting).any(|token| match token.kind {
+        Kind::Word => token.is_word("currval") || token.is_word("lastval"),
+        Kind::Quoted => matches!(token.text, b"\"currval\"" | b"\"lastval\""),
+        Kind::Space
+        | Kind::Comment
+        | Kind::Text
+        | Kind::Number
+        | Kind::Param
+        | Kind::Operator
+        | Kind::Punctuation
+        | Kind::Broken => false,
+    })
+}
+
 /// A query: `SELECT`, `WITH`, `VALUES`, `TABLE` or a parenthesis.
 fn query(body: Body<'_>, catalog: &Catalog) -> Verdict {
     looks(body.sql, body.quoting, catalog, |parser| {
@@ -153,7 +171,7 @@ fn looks(
     catalog: &Catalog,
     parse: impl FnOnce(&mut Parser<'_>) -> Result<Result<(), Reason>, Reason>,
 ) -> Verdict {
-    let first_look = words::look(significant(sql, quoting), catalog);
+    let first_look = words::look(significant(sql, quoting), catalog).and(catalog.unseen());
     match first_look.class {
         Class::Primary(_) => first_look,
         Class::Read => match second_look(sql, quoting, parse) {

@@ -173,15 +173,15 @@ const KEYWORD_MAX: usize = 10;
 /// What kind of statement this is.
 pub fn command(sql: &[u8], quoting: Quoting) -> Command<'_> {
     let mut words = Words::new(sql, quoting);
-    while words.eat_symbol(";") {}
-    let whole = words.rest();
-    let Some(first) = words.take() else {
-        return Command::Empty;
-    };
-    if first.is("(") {
-        return Command::Query(whole);
+    loop {
+        let whole = words.rest();
+        return match words.take() {
+            None => Command::Empty,
+            Some(first) if first.is(";") => continue,
+            Some(first) if first.is("(") => Command::Query(whole),
+            Some(first) => keyword(first, whole, &mut words).unwrap_or(Command::Unknown),
+        };
     }
-    keyword(first, whole, &mut words).unwrap_or(Command::Unknown)
 }
 
 fn keyword<'a>(first: Token<'a>, whole: Body<'a>, words: &mut Words<'a>) -> Option<Command<'a>> {

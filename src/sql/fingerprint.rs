@@ -1,9 +1,9 @@
-//! Sans-IO. What a statement is but for its values: as a number, as text to read, as text to parse.
+//! Sans-IO. What a statement is but for its values: as a number, and as text to read.
 //!
-//! All three are made of the same `pieces`, so two texts have equal numbers when, and but for chance
-//! only when, their texts are equal. Values are numbered `$1`, `$2`, as `pg_stat_statements` does and not
-//! written `?`, which is an operator of `PostgreSQL`; so the text can be given to
-//! `EXPLAIN (GENERIC_PLAN)` as it is.
+//! Both are made of the same `pieces`, so two texts have equal numbers when, and but for chance only
+//! when, their texts are equal; and then the verdict on them is the same. Values are numbered `$1`, `$2`
+//! as in `pg_stat_statements`, and not written `?`, which is an operator of `PostgreSQL`: so the text can
+//! be looked up there, and given to `EXPLAIN (GENERIC_PLAN)`.
 
 use std::ops::ControlFlow;
 
@@ -13,7 +13,7 @@ use super::pieces::{self, Piece};
 
 mod render;
 
-pub use render::{normalize, skeleton};
+pub use render::normalize;
 
 /// Stands for all texts that differ in values, case, space and comments only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -60,7 +60,8 @@ impl Mixer {
             Piece::Word(text) => self.add_bytes(WORD, text, eight::lower),
             Piece::Quoted(text) => self.add_bytes(QUOTED, text, |bytes| bytes),
             Piece::Symbol(text) => self.add_bytes(SYMBOL, text, |bytes| bytes),
-            Piece::Value(_) => self.mix(0, VALUE),
+            Piece::Value => self.mix(0, VALUE),
+            Piece::Telltale => self.mix(1, VALUE),
             Piece::Broken => self.mix(0, BROKEN),
         }
     }

@@ -6,9 +6,14 @@
 //! `PostgreSQL` differ, the reading is taken that one of them accepts: what a server refuses to read
 //! it does not run either. Not here: what the tokens mean.
 
-use memchr::{memchr, memchr2};
+mod number;
+mod strings;
+
+use memchr::memchr2;
 
 use super::eight;
+use number::number;
+use strings::{close, escaped, find, strings};
 
 /// How a backslash in a plain string is read: the setting `standard_conforming_strings`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -153,6 +158,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// The next token that is neither space nor comment.
+    #[inline]
     pub fn next_significant(&mut self) -> Option<Token<'a>> {
         loop {
             let (first, rest) = self.rest.split_first()?;
@@ -164,6 +170,21 @@ impl<'a> Lexer<'a> {
             let token = self.cut(*first, class);
             if token.kind != Kind::Comment {
                 return Some(token);
+            }
+        }
+    }
+
+    /// What follows from the next such token on.
+    pub fn rest_significant(&self) -> &'a [u8] {
+        let mut ahead = self.clone();
+        loop {
+            let rest = ahead.rest;
+            match rest.first().map(|first| class(*first)) {
+                Some(Class::Space | Class::Operator) => {}
+                _ => return rest,
+            }
+            if ahead.next().is_none_or(|token| token.is_significant()) {
+                return rest;
             }
         }
     }
@@ -347,62 +368,6 @@ fn letters(bytes: &[u8], mut at: usize) -> usize {
     })
 }
 
-/// The position after the next such byte.
-fn find(bytes: &[u8], from: usize, byte: u8) -> Option<usize> {
-    Some(from + memchr(byte, bytes.get(from..)?)? + 1)
-}
-
-/// The position after the quote that ends what goes on at `from`; two quotes are one inside.
-fn close(bytes: &[u8], mut from: usize, quote: u8) -> Option<usize> {
-    loop {
-        from = find(bytes, from, quote)?;
-        if bytes.get(from) != Some(&quote) {
-            return Some(from);
-        }
-        from += 1;
-    }
-}
-
-/// The same for a string in which a backslash escapes the next byte.
-fn escaped(bytes: &[u8], mut from: usize) -> Option<usize> {
-    loop {
-        from += memchr2(b'\\', b'\'', bytes.get(from..)?)? + 1;
-        let is_escape = bytes.get(from.checked_sub(1)?) == Some(&b'\\');
-        if !is_escape && bytes.get(from) != Some(&b'\'') {
-            return Some(from);
-        }
-        from += 1;
-    }
-}
-
-/// The end of a string and of those that continue it, each ended as `end` says.
-fn strings(
-    bytes: &[u8],
-    from: usize,
-    end: impl Fn(&[u8], usize) -> Option<usize>,
-) -> Option<usize> {
-    let mut at = end(bytes, from)?;
-    while let Some(inside) = continuation(bytes, at) {
-        at = end(bytes, inside)?;
-    }
-    Some(at)
-}
-
-/// Where the inside of a string begins that continues the one before `from`: between them is an end
-/// of line, otherwise space and comments of the `--` kind.
-fn continuation(bytes: &[u8], from: usize) -> Option<usize> {
-    let (mut at, mut is_new_line) = (from, false);
-    loop {
-        match bytes.get(at)? {
-            b' ' | b'\t' | 0x0b | 0x0c => at += 1,
-            b'\n' | b'\r' => (at, is_new_line) = (at + 1, true),
-            b'-' if bytes.get(at + 1) == Some(&b'-') => at = line_end(bytes, at + 2),
-            b'\'' if is_new_line => return Some(at + 1),
-            _ => return None,
-        }
-    }
-}
-
 fn line_end(bytes: &[u8], from: usize) -> usize {
     let tail = bytes.get(from..).unwrap_or_default();
     from + memchr2(b'\n', b'\r', tail).unwrap_or(tail.len())
@@ -476,61 +441,6 @@ fn dollar(bytes: &[u8]) -> (Kind, usize) {
         }
         at = next;
     }
-}
-
-/// The end of digits, between which may be single underscores.
-fn digits(bytes: &[u8], mut at: usize, is_digit: impl Fn(u8) -> bool) -> usize {
-    let has = |at: usize| bytes.get(at).is_some_and(|byte| is_digit(*byte));
-    loop {
-        if has(at) {
-            at += 1;
-        } else if bytes.get(at) == Some(&b'_') && has(at + 1) {
-            at += 2;
-        } else {
-            return at;
-        }
-    }
-}
-
-/// Length of a number: what is no part of one by any version's rules begins the next token.
-fn number(bytes: &[u8]) -> usize {
-    let end = run(bytes, 1, |class| class == Class::Digit);
-    let is_plain = bytes.get(end).is_none_or(|byte| {
-        let class = class(*byte);
-        class != Class::Dot && class != Class::Letter && class != Class::Prefix
-    });
-    if is_plain && bytes.first() != Some(&b'.') {
-        return end;
-    }
-    let decimal = |byte: u8| byte.is_ascii_digit();
-    let based = match (bytes.first(), bytes.get(1)) {
-        (Some(b'0'), Some(b'x' | b'X')) => digits(bytes, 2, |byte| byte.is_ascii_hexdigit()),
-        (Some(b'0'), Some(b'o' | b'O')) => digits(bytes, 2, |byte| matches!(byte, b'0'..=b'7')),
-        (Some(b'0'), Some(b'b' | b'B')) => digits(bytes, 2, |byte| matches!(byte, b'0' | b'1')),
-        _ => 0,
-    };
-    if based > 2 {
-        return based;
-    }
-    let mut end = match bytes.first() {
-        Some(b'.') => 0,
-        _ => digits(bytes, 1, decimal),
-    };
-    // `1..2` is a range of two numbers.
-    if bytes.get(end) == Some(&b'.') && bytes.get(end + 1) != Some(&b'.') {
-        end = match bytes.get(end + 1) {
-            Some(b'0'..=b'9') => digits(bytes, end + 2, decimal),
-            _ => end + 1,
-        };
-    }
-    if let Some(b'e' | b'E') = bytes.get(end) {
-        let signed = matches!(bytes.get(end + 1), Some(b'+' | b'-'));
-        let from = end + 1 + usize::from(signed);
-        if bytes.get(from).is_some_and(u8::is_ascii_digit) {
-            return digits(bytes, from + 1, decimal);
-        }
-    }
-    end
 }
 
 #[cfg(test)]

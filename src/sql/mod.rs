@@ -5,6 +5,7 @@
 //!            │                                  ▲
 //!            └► command ── sqlparser ── functions
 //! ```
+//! Texts with equal fingerprints have equal verdicts, so a verdict may be kept by fingerprint.
 //! Invariant: a statement that is not understood, not known or doubtful is never called a read.
 //! Not here: which server it goes to (`route`).
 
@@ -18,6 +19,7 @@ mod functions;
 pub mod lexer;
 pub mod pieces;
 pub mod statements;
+mod telltale;
 pub mod verdict;
 pub mod wish;
 

@@ -9,19 +9,7 @@
 use std::ops::ControlFlow;
 
 use super::lexer::{Kind, Lexer, Quoting, Token};
-
-/// What a value was written as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Value {
-    /// A number, perhaps with a sign.
-    Number,
-    /// A string of any kind.
-    Text,
-    /// `$1`.
-    Param,
-    /// `NULL`, `TRUE`, `FALSE` or `DEFAULT` in one of the lists.
-    Word,
-}
+use super::telltale::Statement;
 
 /// A part of a text that matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +18,10 @@ pub enum Piece<'a> {
     Word(&'a [u8]),
     /// A name with its quotes.
     Quoted(&'a [u8]),
-    /// A value.
-    Value(Value),
+    /// A value: a number with its sign, a string, `$1`; in lists `NULL`, `TRUE`, `FALSE`, `DEFAULT` too.
+    Value,
+    /// The value before it is one of the few that matter (`telltale`).
+    Telltale,
     /// An operator or punctuation.
     Symbol(&'a [u8]),
     /// What no server reads.
@@ -69,7 +59,7 @@ pub fn each<'a>(
     show: &mut impl FnMut(Piece<'a>) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     let mut lexer = Lexer::new(sql, quoting);
-    let mut before = Before::Nothing;
+    let (mut before, mut statement) = (Before::Nothing, Statement::Other);
     while let Some(token) = lexer.next_significant() {
         if token.text == b";" {
             if before != Before::Nothing {
@@ -80,7 +70,13 @@ pub fn each<'a>(
         if before == Before::Semicolon {
             show(Piece::Symbol(b";"))?;
         }
+        if matches!(before, Before::Nothing | Before::Semicolon) {
+            statement = Statement::of(&token);
+        }
         before = one(&mut lexer, token, before, show)?;
+        if token.kind == Kind::Text && statement.tells(token.text) {
+            show(Piece::Telltale)?;
+        }
     }
     ControlFlow::Continue(())
 }
@@ -105,20 +101,12 @@ fn one<'a>(
             show(Piece::Quoted(token.text))?;
             Before::Other
         }
-        Kind::Text => {
-            show(Piece::Value(Value::Text))?;
-            Before::Other
-        }
-        Kind::Number => {
-            show(Piece::Value(Value::Number))?;
-            Before::Other
-        }
-        Kind::Param => {
-            show(Piece::Value(Value::Param))?;
+        Kind::Text | Kind::Number | Kind::Param => {
+            show(Piece::Value)?;
             Before::Other
         }
         Kind::Operator if before.is_open() && signed(lexer, token) => {
-            show(Piece::Value(Value::Number))?;
+            show(Piece::Value)?;
             Before::Other
         }
         Kind::Operator => {
@@ -203,23 +191,17 @@ fn row<'a>(
     columns: Columns,
     show: &mut impl FnMut(Piece<'a>) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
-    let mut again = lexer.clone();
     let Some(length) = list(lexer, ends) else {
         return ControlFlow::Continue(());
     };
     let (open, close) = ends.texts();
     show(Piece::Symbol(open.as_bytes()))?;
-    again.next_significant();
-    for at in 0..length {
-        if at > 0 {
-            if columns == Columns::One {
-                break;
-            }
+    show(Piece::Value)?;
+    if columns == Columns::All {
+        for _ in 1..length {
             show(Piece::Symbol(b","))?;
+            show(Piece::Value)?;
         }
-        let value = value(&mut again).unwrap_or(Value::Text);
-        show(Piece::Value(value))?;
-        again.next_significant();
     }
     show(Piece::Symbol(close.as_bytes()))?;
     if columns == Columns::All {
@@ -256,22 +238,23 @@ fn list(lexer: &mut Lexer<'_>, ends: Ends) -> Option<usize> {
         length += 1;
         token = ahead.next_significant()?;
     }
+    if length == 0 {
+        return None;
+    }
     *lexer = ahead;
     Some(length)
 }
 
 /// Takes a value of a list.
-fn value(lexer: &mut Lexer<'_>) -> Option<Value> {
+fn value(lexer: &mut Lexer<'_>) -> Option<()> {
     let token = lexer.next_significant()?;
-    match token.kind {
-        Kind::Text => Some(Value::Text),
-        Kind::Number => Some(Value::Number),
-        Kind::Param => Some(Value::Param),
-        Kind::Operator => signed(lexer, token).then_some(Value::Number),
+    let is_value = match token.kind {
+        Kind::Text | Kind::Number | Kind::Param => true,
+        Kind::Operator => signed(lexer, token),
         Kind::Word => ["null", "true", "false", "default"]
             .iter()
-            .any(|word| token.is_word(word))
-            .then_some(Value::Word),
-        Kind::Space | Kind::Comment | Kind::Quoted | Kind::Punctuation | Kind::Broken => None,
-    }
+            .any(|word| token.is_word(word)),
+        Kind::Space | Kind::Comment | Kind::Quoted | Kind::Punctuation | Kind::Broken => false,
+    };
+    is_value.then_some(())
 }

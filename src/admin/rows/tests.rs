@@ -116,6 +116,19 @@ const COLUMNS: &[(Show, &str)] = &[
         "
     key:text value:text",
     ),
+    // These two PgBouncer has not.
+    (
+        Show::Replicas,
+        "
+    database:text name:text state:text timeline:int8 position:text lag_bytes:int8 lag_us:int8
+    weight:int8 in_flight:int8 latency_us:int8",
+    ),
+    (
+        Show::Routes,
+        "
+    database:text fingerprint:text class:text reason:text primary:int8 replica:int8 again:int8
+    replica_percent:int8 query:text",
+    ),
     (
         Show::Version,
         "

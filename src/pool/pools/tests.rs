@@ -979,3 +979,48 @@ fn a_refusal_of_a_vanished_pool_is_an_answer() {
     let joined = desk.event(|pools, now, out| pools.join(pool, now, out));
     assert!(!joined);
 }
+
+#[test]
+fn while_there_is_no_primary_clients_wait_and_openings_are_tried_again_soon() {
+    let mut desk = Desk::new();
+    let pool = desk.pool(limits(1));
+    let patient = Request {
+        deadline: Some(desk.now + secs(1)),
+        ..request()
+    };
+    desk.ask_as(pool, "ann", patient);
+    desk.ask(pool, "bob");
+    assert_eq!(desk.heard(), ["open"]);
+    desk.fail(OpenFailure::NoPrimary);
+    assert!(desk.heard().is_empty(), "nobody is refused");
+    desk.ask(pool, "cid");
+    assert!(desk.heard().is_empty(), "who comes later is not either");
+    desk.pass(Duration::from_millis(100));
+    assert_eq!(desk.heard(), ["open"], "long before server_login_retry");
+    desk.fail(OpenFailure::NoPrimary);
+    desk.pass(secs(1));
+    assert_eq!(desk.heard(), ["ann: query_wait_timeout", "open"]);
+    desk.open();
+    assert_eq!(desk.heard(), ["bob gets 1"]);
+}
+
+#[test]
+fn a_server_that_can_be_reached_again_is_not_waited_for() {
+    let mut desk = Desk::new();
+    let pool = desk.pool(limits(1));
+    let login = Request {
+        kind: WaiterKind::Login,
+        ..request()
+    };
+    desk.ask_as(pool, "login", login);
+    desk.heard();
+    desk.fail(unreachable_server());
+    assert!(desk.heard().is_empty());
+    let database = desk.pools.find_database("db").unwrap();
+    desk.event(|pools, now, out| pools.try_again(Scope::Database(database), now, out));
+    assert_eq!(desk.heard(), ["open"]);
+    desk.event(|pools, now, out| pools.try_again(Scope::All, now, out));
+    assert!(desk.heard().is_empty(), "it is tried already");
+    desk.open();
+    assert_eq!(desk.heard(), ["login gets 1"]);
+}

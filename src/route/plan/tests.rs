@@ -80,6 +80,7 @@ impl Table {
             catalog: &self.catalog,
             generation: 1,
             quoting: Quoting::Standard,
+            encoding: encoding(&self.client.params),
         };
         let mut desk = Desk {
             session: &mut self.session,
@@ -405,6 +406,16 @@ fn observing_counts_what_would_be_and_sends_all_to_the_primary() {
     assert_eq!((known.counts.replica, known.counts.primary), (1, 0));
     assert_eq!(&*known.text, "select a from t");
     assert_eq!(table.query("begin").0, Target::Primary);
+}
+
+#[test]
+fn nothing_is_read_in_an_encoding_that_hides_quotes() {
+    let mut table = Table::new();
+    let mut params = ParamSet::new();
+    params.set("client_encoding", "SJIS");
+    table.client.params = Arc::new(params);
+    let expected = (Target::Primary, Why::Class(Reason::Unparsed));
+    assert_eq!(table.query("select a from t"), expected);
 }
 
 #[test]

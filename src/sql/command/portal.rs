@@ -7,7 +7,7 @@ use super::{Command, Discard, Which};
 
 pub fn prepare<'a>(words: &mut Words<'a>) -> Option<Command<'a>> {
     let mut ahead = words.clone();
-    if ahead.eat("transaction") && ahead.eat_text() {
+    if ahead.eat("transaction") && ahead.eat_value() {
         return Some(Command::PrepareTransaction);
     }
     let name = words.name()?;

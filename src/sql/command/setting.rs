@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::Command;
+use super::body::Body;
 use super::names;
 use super::transaction::modes;
 use super::words::Words;
@@ -21,7 +22,7 @@ pub enum Value<'a> {
     /// Values, mostly one, without their quotes. Each is one name of a `search_path`, whatever is in it.
     List(Vec<Cow<'a, [u8]>>),
     /// Anything else, as it was written: strings with escapes, intervals, too many values.
-    Other(&'a [u8]),
+    Other(Body<'a>),
 }
 
 /// More values than this in a list are not taken apart.
@@ -123,7 +124,7 @@ fn value<'a>(words: &mut Words<'a>) -> Value<'a> {
         return Value::Default;
     }
     let values = list(words);
-    values.map_or(Value::Other(whole.sql), Value::List)
+    values.map_or(Value::Other(whole), Value::List)
 }
 
 fn list<'a>(words: &mut Words<'a>) -> Option<Vec<Cow<'a, [u8]>>> {

@@ -2,23 +2,24 @@
 
 use super::{Body, Command, CopyPlace, CopySource, Ddl, Direction, Discard, Temporary, Value};
 use crate::sql::lexer::{Kind, Lexer, Token};
+use crate::sql::telltale::Statement;
 use crate::sql::verdict::{Effect, Effects, Reason, Verdict};
 
 /// Statements inside of statements are followed so deep: no grammar has more.
 const DEPTH_MAX: usize = 4;
 
 /// The verdict, where the keywords decide alone; `None` where the statement, or the one inside of it,
-/// has to be parsed, and for `EXECUTE`, whose statement is known by name.
-///
-/// It may depend on values (`DO`), so it must not be kept by fingerprint; what `None` leaves open may.
+/// has to be parsed, and for `EXECUTE`, whose statement is known by name. The same for all texts that
+/// have the same fingerprint.
 pub fn verdict_of(command: &Command<'_>) -> Option<Verdict> {
     verdict(command, DEPTH_MAX)
 }
 
 fn verdict(command: &Command<'_>, depth: usize) -> Option<Verdict> {
-    let inner = |body: &Body<'_>| match depth.checked_sub(1) {
-        Some(depth) => verdict(&body.command(), depth),
-        None => Some(Verdict::primary(Reason::Unparsed)),
+    let inner = |body: &Body<'_>| match (body.command(), depth.checked_sub(1)) {
+        // Without a statement inside it is none that a server runs.
+        (Command::Empty, _) | (_, None) => Some(Verdict::primary(Reason::Unparsed)),
+        (command, Some(depth)) => verdict(&command, depth),
     };
     let primary = Verdict::primary;
     let found = match command {
@@ -115,14 +116,11 @@ fn schema(ddl: &Ddl<'_>) -> Verdict {
     }
 }
 
-/// Code in a string may do anything: words in it that speak of a session's things are believed.
+/// Code in a string may do anything.
 fn code(body: &Body<'_>) -> Verdict {
     let verdict = Verdict::primary(Reason::Utility).with(Effect::ChangesFunctions);
-    let has = |word: &[u8]| {
-        let mut windows = body.sql.windows(word.len());
-        windows.any(|window| window.eq_ignore_ascii_case(word))
-    };
-    if has(b"temp") || has(b"advisory") || has(b"listen") {
+    let mut strings = Lexer::new(body.sql, body.quoting).filter(|token| token.kind == Kind::Text);
+    if strings.any(|token| Statement::Code.tells(token.text)) {
         verdict.with(Effect::Pins)
     } else {
         verdict
@@ -130,14 +128,14 @@ fn code(body: &Body<'_>) -> Verdict {
 }
 
 fn names_temporary_schema(value: &Value<'_>) -> bool {
-    let has = |text: &[u8]| {
-        let mut windows = text.windows(b"pg_temp".len());
-        windows.any(|window| window.eq_ignore_ascii_case(b"pg_temp"))
-    };
     match value {
         Value::Default | Value::Current => false,
-        Value::List(values) => values.iter().any(|value| has(value)),
-        Value::Other(text) => has(text),
+        Value::List(values) => values.iter().any(|value| Statement::Setting.tells(value)),
+        Value::Other(body) => {
+            let mut tokens = Lexer::new(body.sql, body.quoting).filter(Token::is_significant);
+            let is_whole = |token: &Token<'_>| token.kind != Kind::Broken;
+            tokens.any(|token| is_whole(&token) && Statement::Setting.tells(token.text))
+        }
     }
 }
 

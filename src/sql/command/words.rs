@@ -54,9 +54,9 @@ impl<'a> Words<'a> {
         self.eat_if(|token| token.is(symbol))
     }
 
-    /// Takes the next token if it is a string.
-    pub fn eat_text(&mut self) -> bool {
-        self.eat_if(|token| token.kind == Kind::Text)
+    /// Takes the next token if it is a value of any kind.
+    pub fn eat_value(&mut self) -> bool {
+        self.eat_if(|token| matches!(token.kind, Kind::Text | Kind::Number | Kind::Param))
     }
 
     fn eat_if(&mut self, is_it: impl FnOnce(&Token<'a>) -> bool) -> bool {
@@ -97,13 +97,8 @@ impl<'a> Words<'a> {
 
     /// What follows, from the next token on.
     pub fn rest(&self) -> Body<'a> {
-        let mut ahead = self.lexer.clone();
-        let mut sql = ahead.rest();
-        while ahead.next().is_some_and(|token| !token.is_significant()) {
-            sql = ahead.rest();
-        }
         Body {
-            sql,
+            sql: self.lexer.rest_significant(),
             quoting: self.lexer.quoting(),
         }
     }

@@ -1,18 +1,20 @@
-//! Sans-IO. The texts that are made of pieces.
+//! Sans-IO. The text that is made of pieces.
 
 use std::ops::ControlFlow;
 
 use crate::sql::lexer::Quoting;
-use crate::sql::pieces::{self, Piece, Value};
+use crate::sql::pieces::{self, Piece};
 
 /// Stands at the end of a text that was cut.
 const CUT: &str = "...";
 /// Stands for what no server reads. Two pieces `<` and `broken` would have a space between.
 const BROKEN: &[u8] = b"<broken>";
+/// Stands after a value that speaks of the session.
+const TELLTALE: &[u8] = b"/* session */";
 
 /// The text to read, for lists and statistics: never a value in it, at most `limit` bytes long.
 pub fn normalize(sql: &[u8], quoting: Quoting, limit: usize) -> String {
-    let mut text = Text::new(Style::Shown, limit);
+    let mut text = Text::new(limit);
     let shown = pieces::each(sql, quoting, &mut |piece| text.add(piece));
     let lossy = String::from_utf8_lossy(&text.bytes);
     if shown.is_continue() && lossy.len() <= limit {
@@ -25,28 +27,6 @@ pub fn normalize(sql: &[u8], quoting: Quoting, limit: usize) -> String {
     let (kept, _) = lossy.split_at(end);
     let cut = CUT.get(..limit.min(CUT.len())).unwrap_or_default();
     [kept, cut].concat()
-}
-
-/// The text to parse: values are there, but always the same ones, and lists of them are short. So a
-/// parser has less to do, what it makes of values cannot differ from what the lexer does, and what it
-/// says holds for all texts with this fingerprint. `None` where the text is longer than `limit` even so,
-/// where it is not UTF-8, or where no server reads it.
-pub fn skeleton(sql: &[u8], quoting: Quoting, limit: usize) -> Option<String> {
-    let mut text = Text::new(Style::Parsed, limit);
-    let shown = pieces::each(sql, quoting, &mut |piece| match piece {
-        Piece::Broken => ControlFlow::Break(()),
-        Piece::Word(_) | Piece::Quoted(_) | Piece::Value(_) | Piece::Symbol(_) => text.add(piece),
-    });
-    if shown.is_break() || text.bytes.len() > limit {
-        return None;
-    }
-    String::from_utf8(text.bytes).ok()
-}
-
-#[derive(Clone, Copy)]
-enum Style {
-    Shown,
-    Parsed,
 }
 
 /// What is wanted between two pieces.
@@ -62,7 +42,6 @@ enum Gap {
 
 struct Text {
     bytes: Vec<u8>,
-    style: Style,
     limit: usize,
     values: usize,
     gap: Gap,
@@ -97,10 +76,9 @@ const KEYWORDS: [&[u8]; 24] = [
 ];
 
 impl Text {
-    fn new(style: Style, limit: usize) -> Self {
+    fn new(limit: usize) -> Self {
         Self {
             bytes: Vec::new(),
-            style,
             limit,
             values: 0,
             gap: Gap::Tight,
@@ -118,9 +96,15 @@ impl Text {
                 self.put(text);
                 Gap::Call
             }
-            Piece::Value(value) => {
-                self.value(value);
+            Piece::Value => {
+                self.values += 1;
+                let number = self.values;
+                self.put(format!("${number}").as_bytes());
                 Gap::Call
+            }
+            Piece::Telltale => {
+                self.put(TELLTALE);
+                Gap::Space
             }
             Piece::Symbol(text) => self.symbol(text),
             Piece::Broken => {
@@ -153,22 +137,8 @@ impl Text {
         self.put(&[]);
         let start = self.bytes.len();
         self.copy(text);
-        if let (Style::Shown, Some(word)) = (self.style, self.bytes.get_mut(start..)) {
+        if let Some(word) = self.bytes.get_mut(start..) {
             word.make_ascii_lowercase();
-        }
-    }
-
-    fn value(&mut self, value: Value) {
-        self.values += 1;
-        match (self.style, value) {
-            (Style::Shown, _) => {
-                let number = self.values;
-                self.put(format!("${number}").as_bytes());
-            }
-            (Style::Parsed, Value::Number) => self.put(b"1"),
-            (Style::Parsed, Value::Text) => self.put(b"''"),
-            (Style::Parsed, Value::Param) => self.put(b"$1"),
-            (Style::Parsed, Value::Word) => self.put(b"NULL"),
         }
     }
 

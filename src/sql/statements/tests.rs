@@ -48,7 +48,8 @@ proptest! {
     fn any_text_is_cut_without_losing_any_of_it(sql in any_sql(), quoting in any_quoting()) {
         let significant = |sql: &[u8]| {
             let tokens = Lexer::new(sql, quoting).filter(Token::is_significant);
-            tokens.filter(|token| !token.is(";")).map(|token| token.text.to_vec()).collect::<Vec<_>>()
+            let words = tokens.filter(|token| !token.is(";"));
+            words.map(|token| token.text.to_vec()).collect::<Vec<_>>()
         };
         let parts: Vec<_> = Statements::new(&sql, quoting).flat_map(significant).collect();
         prop_assert_eq!(parts, significant(&sql));

@@ -6,6 +6,7 @@ use sqlparser::ast::{
 };
 
 use super::{Node, Walk, foreign, names, plain_wildcard, read};
+use crate::sql::catalog::Knowledge;
 use crate::sql::verdict::Reason;
 
 /// What looks like a call and is part of the grammar, where it is written without quotes. Sorted.
@@ -21,16 +22,7 @@ const CONSTRUCTS: &[&str] = &[
     "current_user",
     "greatest",
     "grouping",
-    "json",
-    "json_array",
-    "json_arrayagg",
-    "json_exists",
     "json_object",
-    "json_objectagg",
-    "json_query",
-    "json_scalar",
-    "json_serialize",
-    "json_value",
     "least",
     "localtime",
     "localtimestamp",
@@ -51,6 +43,20 @@ const CONSTRUCTS: &[&str] = &[
     "xmlserialize",
 ];
 
+/// The same since `PostgreSQL` 16 and 17. On an older server they may be functions of a user, which
+/// only a complete catalog knows. Sorted.
+const NEW_CONSTRUCTS: &[&str] = &[
+    "json",
+    "json_array",
+    "json_arrayagg",
+    "json_exists",
+    "json_objectagg",
+    "json_query",
+    "json_scalar",
+    "json_serialize",
+    "json_value",
+];
+
 impl<'a> Walk<'a, '_> {
     pub(super) fn function(&mut self, function: &'a Function) -> Result<(), Reason> {
         let Function {
@@ -64,8 +70,11 @@ impl<'a> Walk<'a, '_> {
             over,
         } = function;
         foreign(*uses_odbc_syntax || *parameters != FunctionArguments::None)?;
-        let is_construct = names::keyword(name)
-            .is_some_and(|word| CONSTRUCTS.binary_search(&word.as_str()).is_ok());
+        let is_construct = names::keyword(name).is_some_and(|word| {
+            let is_complete = self.catalog.knowledge() == Knowledge::Complete;
+            CONSTRUCTS.binary_search(&word.as_str()).is_ok()
+                || (is_complete && NEW_CONSTRUCTS.binary_search(&word.as_str()).is_ok())
+        });
         if !is_construct {
             self.call(name)?;
         }
@@ -137,5 +146,15 @@ impl<'a> Walk<'a, '_> {
     pub(super) fn call(&mut self, name: &ObjectName) -> Result<(), Reason> {
         let (_, name) = names::qualified(name)?;
         read(self.catalog.call(&name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_sorted_as_they_are_searched() {
+        assert!(CONSTRUCTS.is_sorted() && NEW_CONSTRUCTS.is_sorted());
     }
 }
