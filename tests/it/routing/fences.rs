@@ -251,7 +251,6 @@ fn two_reads_of_a_client_never_go_back_in_time() {
 }
 
 #[test]
-#[ignore = "fence_wait is not built yet: such a read goes to the primary"]
 fn a_read_may_wait_for_its_replica() {
     let stage = stage([100, 100]);
     let weir = stage.setup().set("fence_wait", 10).start();
