@@ -41,10 +41,17 @@ fn check(setup: Setup, table: &Table, bytes: &[u8]) {
             let (before, after) = (tags(consumed), tags(&table.to_server));
             let count = |tags: &[u8], tag| tags.iter().filter(|found| **found == tag).count();
             for tag in *b"QFBDESdcf" {
-                assert_eq!(count(&before, tag), count(&after, tag), "messages of type {tag}");
+                assert_eq!(
+                    count(&before, tag),
+                    count(&after, tag),
+                    "messages of type {tag}"
+                );
             }
             // A message that must wait for replies has us ask for them.
-            assert!(count(&before, b'H') <= count(&after, b'H'), "a Flush was lost");
+            assert!(
+                count(&before, b'H') <= count(&after, b'H'),
+                "a Flush was lost"
+            );
         }
     }
 }

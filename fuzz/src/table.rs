@@ -153,7 +153,7 @@ impl Table {
             },
         );
         match outcome {
-            Ok(FromClient::Drained | FromClient::Wait) => {}
+            Ok(FromClient::Drained | FromClient::Wait | FromClient::Gate) => {}
             Ok(FromClient::Terminated) => self.outcome = Outcome::Terminated,
             Err(error) => self.outcome = Outcome::ClientFault(error),
             Ok(FromClient::NeedServer) => {
