@@ -236,7 +236,11 @@ impl Client {
         let Some(route) = self.route.as_deref_mut() else {
             return Plan::Own;
         };
-        let standing = route.standing(server);
+        let standing = match (route.standing(server), self.terms.mode) {
+            // In a session pool the first statement has chosen the server for all others.
+            (Standing::Between(target), PoolMode::Session) => Standing::Pinned(target),
+            (standing, _) => standing,
+        };
         let Route {
             session,
             cluster,
