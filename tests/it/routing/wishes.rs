@@ -137,3 +137,31 @@ fn routing_is_switched_on_and_off_without_a_restart() {
         });
     }
 }
+
+#[test]
+fn the_console_shows_servers_and_routes_and_explains() {
+    let (weir, stage) = (Stage::weir(), Stage::shared());
+    let mut console = weir.console();
+    let states: Vec<String> = console
+        .query("show replicas")
+        .rows()
+        .iter()
+        .map(|row| row[2].clone())
+        .collect();
+    assert_eq!(states, ["primary", "replica", "replica"]);
+    let mark = stage.mark();
+    let mut client = weir.client("app", "app");
+    client.run(&format!("select id, 4711 as shown_once from items {mark}"));
+    until("the statement is shown without its literal", || {
+        let routes = console.query("show routes").rows();
+        let row = routes.iter().find(|row| row[8].contains("shown_once"));
+        row.is_some_and(|row| row[2] == "read" && !row[8].contains("4711"))
+    });
+    let explained = console.query("explain route delete from items").rows();
+    assert_eq!(explained[0][2], "write");
+    let primary = format!("app@127.0.0.1:{}", stage.cluster.primary().port());
+    assert_eq!(explained[0][1], primary);
+    let explained = console.query("EXPLAIN ROUTE select id from items").rows();
+    assert_eq!(explained[0][2], "read");
+    assert_ne!(explained[0][1], primary);
+}
