@@ -223,7 +223,6 @@ impl Client {
     }
 
     /// The session cannot answer what it was left to.
-    /// The session cannot answer what it was left to.
     fn needs_some_server(&mut self) -> FromClient {
         match self.plan(Alone::NeedsServer, None) {
             Plan::Go(journey) => self.sets_out(journey),

@@ -48,14 +48,18 @@ impl Chance {
         Self(bits)
     }
 
-    /// Below `end`, which is not 0; nearly uniform for small ends.
-    fn below(&mut self, end: u64) -> u64 {
-        // SplitMix64: each draw is a new, well mixed number of the first one.
+    /// "splitmix64": each draw is a new, well mixed number of the first one.
+    pub(super) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % end.max(1)
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Below `end`; nearly uniform for small ends.
+    pub(super) fn below(&mut self, end: u64) -> u64 {
+        self.next() % end.max(1)
     }
 }
 

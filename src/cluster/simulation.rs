@@ -18,20 +18,16 @@ use super::{Chance, Choice, Lsn, choose};
 /// Bytes of a record.
 const RECORD: u64 = 8;
 
-/// The generator "splitmix64".
-struct Dice(u64);
+/// Chance for a whole world.
+struct Dice(Chance);
 
 impl Dice {
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.0.next()
     }
 
     fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end.max(1) as u64).unwrap()
+        usize::try_from(self.0.below(end as u64)).unwrap()
     }
 
     fn one_in(&mut self, chance: usize) -> bool {
@@ -151,7 +147,7 @@ struct World {
 
 impl World {
     fn new(seed: u64, without: Without) -> Self {
-        let mut dice = Dice(seed);
+        let mut dice = Dice(Chance::new(seed));
         let now = tokio::time::Instant::now().into_std();
         let spec = |place: usize| HostSpec {
             name: format!("app@h{place}:5432").into(),

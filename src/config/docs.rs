@@ -75,7 +75,7 @@ This file is printed by `pgweir docs settings`.
 ";
 
 /// Settings that `PgBouncer` does not have.
-const OUR_OWN: [&str; 15] = [
+pub(super) const OUR_OWN: [&str; 15] = [
     "availability_zone",
     "error_codes",
     "fence_interval",

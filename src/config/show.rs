@@ -57,31 +57,15 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::docs::OUR_OWN;
 
     /// `SHOW CONFIG` of `PgBouncer` 1.26.1: key, default and changeable.
     const PGBOUNCER: &str = include_str!("show/pgbouncer_1_26_1.txt");
 
     #[test]
     fn rows_are_those_of_pgbouncer_in_its_order() {
-        let ours = [
-            "availability_zone",
-            "error_codes",
-            "fence_interval",
-            "fence_scope",
-            "fence_wait",
-            "log_format",
-            "monitor_user",
-            "pool_connect_parallelism",
-            "replica_check_period",
-            "replica_check_timeout",
-            "replica_max_lag",
-            "replica_max_lag_bytes",
-            "replica_slow_start",
-            "route_mode",
-            "workers",
-        ];
         let rows = Config::default().show();
-        let rows = rows.iter().filter(|row| !ours.contains(&row.key));
+        let rows = rows.iter().filter(|row| !OUR_OWN.contains(&row.key));
         let lines: Vec<String> = rows
             .map(|row| {
                 let default = match row.key {

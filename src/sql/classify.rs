@@ -16,7 +16,7 @@ use sqlparser::parser::Parser;
 
 use super::catalog::Catalog;
 use super::command::{Body, Command, CopySource, command, verdict_of};
-use super::lexer::{Kind, Lexer, Quoting, Token};
+use super::lexer::{Lexer, Quoting, Token};
 use super::statements::Statements;
 use super::verdict::{Class, Effect, Reason, Verdict};
 
@@ -120,18 +120,9 @@ fn statement(sql: &[u8], quoting: Quoting, catalog: &Catalog) -> Verdict {
 /// Whether it may ask what a sequence has given in this session. The keywords have looked for locks
 /// and temporary tables already; a whole look would be much dearer for every `INSERT`.
 fn asks_a_sequence(sql: &[u8], quoting: Quoting) -> bool {
-    significant(sql, quoting).any(|token| match token.kind {
-        Kind::Word => token.is_word("currval") || token.is_word("lastval"),
-        Kind::Quoted => matches!(token.text, b"\"currval\"" | b"\"lastval\""),
-        Kind::Space
-        | Kind::Comment
-        | Kind::Text
-        | Kind::Number
-        | Kind::Param
-        | Kind::Operator
-        | Kind::Punctuation
-        | Kind::Broken => false,
-    })
+    significant(sql, quoting)
+        .filter_map(|token| words::folded(&token))
+        .any(|name| matches!(&*name, "currval" | "lastval"))
 }
 
 /// A query: `SELECT`, `WITH`, `VALUES`, `TABLE` or a parenthesis.
