@@ -12,6 +12,7 @@ pub mod cluster;
 pub mod config;
 pub mod demo;
 pub mod ids;
+pub mod lsn;
 pub mod net;
 pub mod pool;
 pub mod pooler;

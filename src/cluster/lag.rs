@@ -5,8 +5,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::lsn::Lsn;
 use super::view::Lag;
+use crate::lsn::Lsn;
 
 /// Positions of the primary that are remembered.
 const KEPT: usize = 256;

@@ -11,16 +11,15 @@ pub mod choice;
 pub mod gauge;
 mod host;
 mod lag;
-pub mod lsn;
 pub mod observation;
 pub mod position;
 mod roles;
 pub mod state;
 pub mod view;
 
+pub use crate::lsn::Lsn;
 pub use choice::{Chance, Choice, choose};
 pub use gauge::Gauge;
-pub use lsn::Lsn;
 pub use observation::{Demand, Event, Failure, Left, Observation, Policy, Role};
 pub use position::{MayRead, Position, Scope, SharedWrites};
 pub use state::{Cluster, HostSpec};

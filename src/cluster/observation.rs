@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::lsn::Lsn;
 use super::view::{HostId, Refused};
+use crate::lsn::Lsn;
 
 /// What a server says it is (`pg_is_in_recovery()`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -20,8 +20,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::lsn::Lsn;
 use super::view::{ClusterView, HostId};
+use crate::lsn::Lsn;
 
 /// Of no timeline: a floor that was set from outside, which no promotion lowers.
 const GIVEN: u32 = u32::MAX;

@@ -14,10 +14,10 @@ use std::time::Instant;
 pub use super::host::HostSpec;
 use super::host::{Health, Host};
 use super::lag::History;
-use super::lsn::Lsn;
 use super::observation::{Demand, Event, Failure, Left, Observation, Policy, Role};
 use super::roles::{Claim, Office, Reign, Standards};
 use super::view::{ClusterView, HostId, HostState, Lag, Refused, Standing};
+use crate::lsn::Lsn;
 
 /// The host that the configuration names first.
 const DECLARED: HostId = HostId(0);

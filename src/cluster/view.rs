@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::gauge::Gauge;
-use super::lsn::Lsn;
+use crate::lsn::Lsn;
 
 /// A host of a cluster: its place in the list of the entry, the declared primary first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,6 +5,7 @@
 //! `replica`, a higher position a lower one. Not here: granting it (`route`).
 
 use super::lexer::{Kind, Lexer, Quoting};
+use crate::lsn::Lsn;
 
 /// Where to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,14 +85,7 @@ fn min_lsn(word: &[u8]) -> Option<u64> {
     if !key.eq_ignore_ascii_case(KEY) {
         return None;
     }
-    let (high, low) = str::from_utf8(value).ok()?.split_once('/')?;
-    let half = |digits: &str| match digits.len() {
-        1..=8 if digits.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
-            u64::from_str_radix(digits, 16).ok()
-        }
-        _ => None,
-    };
-    Some(half(high)? << 32 | half(low)?)
+    str::from_utf8(value).ok()?.parse().map(|Lsn(lsn)| lsn).ok()
 }
 
 #[cfg(test)]

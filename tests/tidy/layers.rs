@@ -8,6 +8,7 @@ use super::source::Source;
 /// are on level 2, the others on level 5.
 const LEVELS: &[(&str, u8)] = &[
     ("ids", 0),
+    ("lsn", 0),
     ("version", 0),
     ("protocol", 1),
     ("sql", 1),

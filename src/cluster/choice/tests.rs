@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::cluster::gauge::Gauge;
-use crate::cluster::lsn::Lsn;
 use crate::cluster::view::{HostState, Sample, Samples, Standing};
+use crate::lsn::Lsn;
 
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
