@@ -1,7 +1,7 @@
 //! One pgweir process of one test, with an ini file of its own.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
@@ -15,7 +15,8 @@ use pgweir::demo::process::{Process, ProcessError, tail};
 use pgweir::demo::scratch::private_file;
 
 use super::fixture::Fixture;
-use super::wait::{eventually, until};
+use super::message::ssl_request;
+use super::wait::{LIMIT, eventually, until};
 use super::wire::{Login, Wire};
 
 /// What the ini file says: defaults that suit most tests, and what the test adds.
@@ -100,13 +101,13 @@ impl Setup {
         self.database("it", &format!("user={role} {more}"))
     }
 
-    /// Starts pgweir and waits until it listens.
+    /// Starts pgweir and waits until it serves.
     pub fn start(&self) -> Weir {
         const TRIES: usize = 3;
         let mut tries = 0;
         loop {
             let mut weir = Weir::spawn(self);
-            if weir.listens() {
+            if weir.serves() {
                 return weir;
             }
             tries += 1;
@@ -174,15 +175,23 @@ impl Weir {
         Self { process, dir, port }
     }
 
-    /// Waits until it listens; false when it has ended instead.
-    fn listens(&mut self) -> bool {
-        eventually("pgweir listens", || {
+    /// Waits until it serves; false when it has ended instead.
+    fn serves(&mut self) -> bool {
+        eventually("pgweir serves", || {
             if self.process.ended().unwrap().is_some() {
                 return Some(false);
             }
-            let address = (Ipv4Addr::LOCALHOST, self.port);
-            TcpStream::connect(address).is_ok().then_some(true)
+            self.answers().ok().map(|()| true)
         })
+    }
+
+    /// Asks for TLS and reads the answer, whatever it is: a port that is open says only that one
+    /// of the sockets is, an answer that all are.
+    fn answers(&self) -> io::Result<()> {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
+        stream.set_read_timeout(Some(LIMIT))?;
+        stream.write_all(&ssl_request())?;
+        stream.read_exact(&mut [0])
     }
 
     /// The port it listens on.
