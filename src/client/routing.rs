@@ -22,11 +22,13 @@ use crate::pooler::clusters::{LiveCluster, scope_of};
 use crate::pooler::terms::RouteTerms;
 use crate::route::cache::Reading;
 use crate::route::decide::{Attempt, Outlook, Target};
-use crate::route::plan::{Desk, Journey, Plan, Rules, Standing, Trial, encoding, plan, quoting};
+use crate::route::dialect::Spoken;
+use crate::route::plan::{Desk, Journey, Plan, Rules, Standing, Trial, plan};
 use crate::route::segment::Alone;
 use crate::route::session::{HoldBegin, Pin, Session};
 use crate::session::client_state::{ClientError, ClientState};
 use crate::session::from_client::{FromClient, skip};
+use crate::session::params::ParamSet;
 use crate::session::server_state::ServerState;
 use crate::sql::Effect;
 
@@ -43,6 +45,8 @@ pub(super) struct Route {
     pub(super) link: Option<Link>,
     /// Servers on which the segment at hand has failed.
     pub(super) failures: u8,
+    /// How the client writes SQL.
+    spoken: Spoken,
 }
 
 /// The server at hand.
@@ -73,7 +77,12 @@ pub(super) enum StillGood {
 
 impl Route {
     /// For a client of a cluster.
-    pub(super) fn new(cluster: Arc<LiveCluster>, terms: RouteTerms, user: &Arc<str>) -> Self {
+    fn new(
+        cluster: Arc<LiveCluster>,
+        terms: RouteTerms,
+        user: &Arc<str>,
+        params: &Arc<ParamSet>,
+    ) -> Self {
         let writes = cluster.shared_writes(terms.scope, user);
         Self {
             session: Session::default(),
@@ -84,6 +93,7 @@ impl Route {
             next: None,
             link: None,
             failures: 0,
+            spoken: Spoken::with(params),
         }
     }
 
@@ -179,7 +189,12 @@ impl Client {
             (None, Some(terms)) => {
                 let now = Instant::now().into_std();
                 let cluster = self.pooler.clusters.enter(&card.database, now);
-                self.route = Some(Box::new(Route::new(cluster, terms, &card.user)));
+                self.route = Some(Box::new(Route::new(
+                    cluster,
+                    terms,
+                    &card.user,
+                    &self.state.params,
+                )));
                 self.state.routed = Some(Box::default());
             }
             // What has begun here is sent first.
@@ -246,8 +261,10 @@ impl Client {
             terms,
             writes,
             failures,
+            spoken,
             ..
         } = route;
+        let dialect = spoken.now(&self.state.params);
         let hold = match (terms.mode, self.terms.mode, terms.role) {
             (RouteMode::On, PoolMode::Transaction, Role::Auto) => HoldBegin::Yes,
             _ => HoldBegin::No,
@@ -262,6 +279,7 @@ impl Client {
                     role: terms.role,
                     hold,
                 },
+                access: dialect.access,
                 view: &view,
                 scope: scope_of(terms.scope, writes.as_deref()),
                 standing,
@@ -277,8 +295,8 @@ impl Client {
                 cache,
                 catalog: &functions.catalog,
                 generation: functions.generation,
-                quoting: quoting(&self.state.params),
-                encoding: encoding(&self.state.params),
+                quoting: dialect.quoting,
+                encoding: dialect.encoding,
             };
             let out = &mut self.output.bytes;
             plan(&self.input, &self.state, &mut reading, &mut desk, out)

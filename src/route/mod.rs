@@ -6,6 +6,7 @@
 
 pub mod cache;
 pub mod decide;
+pub mod dialect;
 pub mod plan;
 pub mod segment;
 pub mod session;

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 
-use super::cache::{Encoding, Reading};
+use super::cache::Reading;
 use super::decide::{Attempt, Case, Decision, Outlook, Preference, Target, decide};
 use super::segment::{Ahead, Alone, Extent, Protocol, Segment, look_ahead};
 use super::session::{HoldBegin, Own, Session, is_read_only};
@@ -20,9 +20,7 @@ use crate::cluster::position::{Position, Scope};
 use crate::cluster::{ClusterView, Lsn};
 use crate::config::{Role, RouteMode};
 use crate::session::client_state::ClientState;
-use crate::session::params::ParamSet;
 use crate::sql::command::{Access, Command, command};
-use crate::sql::encoding::can_read;
 use crate::sql::lexer::Quoting;
 use crate::sql::wish::{self, wish};
 use crate::sql::{Class, Effect, Reason, Verdict};
@@ -58,6 +56,8 @@ pub struct Desk<'a> {
     pub session: &'a mut Session,
     /// What the configuration says.
     pub rules: Rules,
+    /// What a transaction may do that does not say so itself.
+    pub access: Access,
     /// The servers.
     pub view: &'a ClusterView,
     /// Whose writes must be seen.
@@ -111,29 +111,6 @@ pub enum Trial {
     No,
 }
 
-/// How strings are written.
-pub fn quoting(params: &ParamSet) -> Quoting {
-    match params.value("standard_conforming_strings") {
-        Some("off") => Quoting::Backslash,
-        Some(_) | None => Quoting::Standard,
-    }
-}
-
-/// Whether SQL in the client's encoding can be read.
-pub fn encoding(params: &ParamSet) -> Encoding {
-    match params.value("client_encoding") {
-        Some(name) if !can_read(name.as_bytes()) => Encoding::Unreadable,
-        Some(_) | None => Encoding::Readable,
-    }
-}
-
-fn default_access(params: &ParamSet) -> Access {
-    match params.value("default_transaction_read_only") {
-        Some("on") => Access::ReadOnly,
-        Some(_) | None => Access::ReadWrite,
-    }
-}
-
 /// Looks at the start of `input`. Answers of ours go to `out`.
 pub fn plan(
     input: &[u8],
@@ -170,7 +147,7 @@ pub fn plan(
         Some(wish::Target::Replica) => Preference::Replica,
         None => desk.session.preference(),
     };
-    let part = desk.part_of(&segment, default_access(&client.params));
+    let part = desk.part_of(&segment);
     let verdict = match part {
         Part::BeginsReading if is_savepoint(&segment, reading.quoting) => Verdict::READ,
         Part::Alone | Part::BeginsReading | Part::Begins | Part::Inside(..) => segment.verdict,
@@ -245,15 +222,15 @@ impl Desk<'_> {
         Own::Not
     }
 
-    fn part_of(&self, segment: &Segment<'_>, default: Access) -> Part {
+    fn part_of(&self, segment: &Segment<'_>) -> Part {
         match self.standing {
             Standing::InTransaction(target) => return Part::Inside(target, Why::Transaction),
             Standing::Pinned(target) => return Part::Inside(target, Why::Pinned),
             Standing::Unlinked | Standing::Between(_) => {}
         }
         let reads = match segment.begins {
-            Some(options) => is_read_only(options, default),
-            None if self.session.has_begun() => self.session.has_begun_read_only(default),
+            Some(options) => is_read_only(options, self.access),
+            None if self.session.has_begun() => self.session.has_begun_read_only(self.access),
             None => return Part::Alone,
         };
         if reads {

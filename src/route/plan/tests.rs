@@ -12,7 +12,9 @@ use crate::cluster::observation::{Observation, Policy, Role as ServerRole};
 use crate::cluster::state::Cluster;
 use crate::cluster::view::Distance;
 use crate::route::cache::{Cache, Lesson};
+use crate::route::dialect::Dialect;
 use crate::session::client_state::{SimpleQuery, Tracking};
+use crate::session::params::ParamSet;
 use crate::session::prepared::Registry;
 use crate::sql::Catalog;
 
@@ -75,16 +77,18 @@ impl Table {
 
     fn plan(&mut self, input: &[u8]) -> Plan {
         let view = self.cluster.view();
+        let dialect = Dialect::of(&self.client.params);
         let mut reading = Reading {
             cache: &mut self.cache,
             catalog: &self.catalog,
             generation: 1,
-            quoting: Quoting::Standard,
-            encoding: encoding(&self.client.params),
+            quoting: dialect.quoting,
+            encoding: dialect.encoding,
         };
         let mut desk = Desk {
             session: &mut self.session,
             rules: self.rules,
+            access: dialect.access,
             view: &view,
             scope: Scope::Session,
             standing: self.standing,
