@@ -6,10 +6,11 @@
 use std::collections::HashMap;
 
 use super::decide::{Decision, Target};
+use super::memo::Memo;
 use super::segment::Classes;
 use super::why::Why;
 use crate::sql::lexer::Quoting;
-use crate::sql::{Catalog, Class, Fingerprint, Reason, Verdict, classify, fingerprint, normalize};
+use crate::sql::{Catalog, Class, Fingerprint, Reason, Verdict, classify, normalize};
 
 /// Statements in one generation.
 const GENERATION: usize = 2048;
@@ -71,7 +72,7 @@ type Generation = HashMap<Fingerprint, Known, foldhash::fast::FixedState>;
 /// The memory of one worker.
 #[derive(Debug)]
 pub struct Cache {
-    seed: u64,
+    memo: Memo,
     young: Generation,
     old: Generation,
     touched: Vec<Fingerprint>,
@@ -86,7 +87,7 @@ impl Cache {
     /// An empty one. `seed` is drawn by chance, so that nobody can make two statements look the same.
     pub fn new(seed: u64) -> Self {
         Self {
-            seed,
+            memo: Memo::new(seed),
             young: Generation::default(),
             old: Generation::default(),
             touched: Vec::new(),
@@ -206,7 +207,7 @@ impl Classes for Reading<'_> {
         if self.encoding == Encoding::Unreadable {
             return Verdict::primary(Reason::Unparsed);
         }
-        let print = fingerprint(sql, self.quoting, self.cache.seed);
+        let print = self.cache.memo.fingerprint(sql, self.quoting);
         if self.cache.touched.len() < MAX_TOUCHED {
             self.cache.touched.push(print);
         }

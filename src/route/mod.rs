@@ -7,6 +7,7 @@
 pub mod cache;
 pub mod decide;
 pub mod dialect;
+mod memo;
 pub mod plan;
 pub mod segment;
 pub mod session;

@@ -11,6 +11,7 @@ pub mod from_client;
 mod from_client_statements;
 pub mod from_server;
 mod from_server_trial;
+mod kept;
 pub mod owed;
 pub mod params;
 pub mod prepared;

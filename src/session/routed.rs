@@ -12,11 +12,10 @@
 //! Invariant: a segment (what one `ReadyForQuery` answers) of which a byte has reached the client
 //! never runs again.
 
-use std::collections::VecDeque;
-
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 
 use super::client_state::ClientState;
+use super::kept::Kept;
 use crate::protocol::{SqlState, frontend, whole_frames};
 
 /// Most bytes of replies that are held back: one small buffer. More of them, and the read is no longer
@@ -58,10 +57,8 @@ pub struct Routed {
     pub(super) gate: Gate,
     replies: Replies,
     /// What the segments on trial said.
-    kept: BytesMut,
-    /// Length of each of them.
-    lengths: VecDeque<usize>,
-    /// Bytes at the end of `kept` that had not gone to the server when it refused.
+    kept: Kept,
+    /// Bytes at its end that had not gone to the server when it refused.
     unsent: usize,
     held: BytesMut,
     /// The client's unnamed statement as it was before the trial.
@@ -83,8 +80,7 @@ impl Default for Routed {
         Self {
             gate: Gate::Bytes(0),
             replies: Replies::Passing,
-            kept: BytesMut::new(),
-            lengths: VecDeque::new(),
+            kept: Kept::default(),
             unsent: 0,
             held: BytesMut::new(),
             unnamed: None,
@@ -105,8 +101,7 @@ impl Routed {
     /// no more: it cannot run again before them.
     pub fn grant(&mut self, bytes: usize) {
         if self.is_on_trial() {
-            self.lengths.clear();
-            self.kept = BytesMut::new();
+            self.kept.clear();
             self.replies = Replies::Passing;
         }
         self.open(bytes);
@@ -154,8 +149,7 @@ impl Routed {
     }
 
     fn keep(&mut self, segment: &[u8]) {
-        self.kept.extend_from_slice(segment);
-        self.lengths.push_back(segment.len());
+        self.kept.push(segment);
         if self.replies == Replies::Passing {
             self.replies = Replies::Held;
         }
@@ -166,7 +160,7 @@ impl Routed {
     fn has_room(&self, bytes: usize) -> bool {
         let closed = matches!(self.gate, Gate::Bytes(0) | Gate::More(_));
         let first = !self.is_on_trial() && closed;
-        let next = self.is_on_trial() && self.kept.len() + bytes <= MAX_KEPT;
+        let next = self.is_on_trial() && self.kept.bytes().len() + bytes <= MAX_KEPT;
         (first || next) && self.gate != Gate::Shut && self.refused().is_none()
     }
 
@@ -178,7 +172,7 @@ impl Routed {
 
     /// Whether segments are on trial whose end has not come.
     pub fn is_on_trial(&self) -> bool {
-        !self.lengths.is_empty()
+        !self.kept.is_empty()
     }
 
     /// Whether what is on trial may run again should the server be lost now.
@@ -199,9 +193,8 @@ impl Routed {
 
     fn forget(&mut self) {
         self.replies = Replies::Passing;
-        self.kept = BytesMut::new();
+        self.kept.clear();
         self.held = BytesMut::new();
-        self.lengths.clear();
         self.unsent = 0;
         self.unnamed = None;
     }
@@ -209,8 +202,10 @@ impl Routed {
     /// Puts what is on trial back before what the client has sent since, and forgets the trial.
     fn take_back(&mut self, input: &mut BytesMut) {
         let unsent = self.left();
-        let mut again = std::mem::take(&mut self.kept);
-        again.truncate(again.len().saturating_sub(unsent));
+        let kept = self.kept.bytes();
+        let sent = kept.split_at(kept.len().saturating_sub(unsent)).0;
+        let mut again = BytesMut::with_capacity(sent.len() + input.len());
+        again.extend_from_slice(sent);
         again.extend_from_slice(input);
         *input = again;
         self.begin(self.place);
@@ -267,13 +262,9 @@ impl Routed {
         if matches!(self.replies, Replies::Refused(_)) {
             return;
         }
-        if let Some(length) = self.lengths.pop_front() {
-            let length = length.min(self.kept.len());
-            self.kept.advance(length);
+        if self.is_on_trial() {
+            self.kept.pop();
             self.replies = Replies::Ended;
-        }
-        if self.lengths.is_empty() {
-            self.kept = BytesMut::new();
         }
     }
 
@@ -360,7 +351,7 @@ impl ClientState {
         let Some(mut routed) = self.routed.take() else {
             return;
         };
-        for (tag, body) in whole_frames(&routed.kept) {
+        for (tag, body) in whole_frames(routed.kept.bytes()) {
             if let (b'P', Ok(parse)) = (tag, frontend::parse(body)) {
                 self.statements.remove(parse.name);
             }
