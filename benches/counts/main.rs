@@ -16,6 +16,8 @@ mod login;
 mod meter;
 #[path = "../cases/relay.rs"]
 mod relay;
+#[path = "../cases/route.rs"]
+mod route;
 #[path = "../cases/sql.rs"]
 mod sql;
 
@@ -63,12 +65,13 @@ enum CountError {
 /// Goes through all cases: name, number of operations that makes a good run, the operation.
 fn each_case(case: &mut Meter<'_>) {
     type Cases = fn(&mut Meter<'_>);
-    let groups: [(&str, Cases); 5] = [
+    let groups: [(&str, Cases); 6] = [
         ("framer", framer::all),
         ("pool", checkout::all),
         ("relay", relay::all),
         ("login", login::all),
         ("sql", sql::all),
+        ("route", route::all),
     ];
     for (group, cases) in groups {
         cases(&mut |name, bytes, operation| {

@@ -88,6 +88,9 @@ pub fn choose(
             MayRead::Behind | MayRead::NotServing => {}
         }
     }
+    if field.is_empty() {
+        return any;
+    }
     match lighter_of_two(view, field, now, &mut chance) {
         Some(host) => Choice::Replica(host.id),
         None => any,
@@ -101,6 +104,10 @@ struct Field(u64);
 impl Field {
     fn bit(id: HostId) -> u64 {
         1_u64.checked_shl(u32::from(id.0)).unwrap_or(0)
+    }
+
+    fn is_empty(self) -> bool {
+        self.0 == 0
     }
 
     fn add(&mut self, id: HostId) {
