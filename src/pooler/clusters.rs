@@ -260,11 +260,11 @@ impl LiveCluster {
     }
 }
 
-/// The scope of a client in the words of the cluster.
-pub fn scope_of(scope: FenceScope, shared: Option<&SharedWrites>) -> Scope<'_> {
+/// What a read that is asked for now must show, in the words of the cluster.
+pub fn scope_of(scope: FenceScope, shared: Option<&SharedWrites>) -> Scope {
     match (scope, shared) {
         (FenceScope::Off, _) => Scope::Off,
-        (_, Some(shared)) => Scope::Shared(shared),
+        (_, Some(shared)) => Scope::Shared(shared.last()),
         (_, None) => Scope::Session,
     }
 }
