@@ -4,6 +4,7 @@
 //! the servers themselves: from their logs (`Stage::runs`), or by a function that says whose it is.
 
 mod alike;
+mod discovery;
 mod failover;
 mod fences;
 mod monitor;
