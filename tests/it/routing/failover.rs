@@ -320,7 +320,7 @@ impl Drop for Frozen {
 }
 
 /// Whether a new client's read is answered soon.
-fn answered(port: u16) -> bool {
+pub(super) fn answered(port: u16) -> bool {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut client = Wire::login(port, "app", "app");

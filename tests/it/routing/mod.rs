@@ -8,6 +8,7 @@ mod discovery;
 mod failover;
 mod fences;
 mod monitor;
+mod network;
 mod pins;
 mod random;
 mod stage;
