@@ -7,6 +7,7 @@ pub mod change;
 mod connections;
 mod levers;
 mod routing;
+mod source;
 mod tables;
 
 #[cfg(test)]

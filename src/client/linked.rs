@@ -11,7 +11,7 @@ use std::time::Instant as StdInstant;
 
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use super::exchange::{Again, Course, Exchange, Hold, Stop};
+use super::exchange::{Again, Course, Exchange, Hold, Stop, record};
 use super::fault::Fault;
 use super::journey::{Journeyed, Tries};
 use super::life::{Client, Goodbye};
@@ -30,7 +30,7 @@ use crate::server::errand;
 use crate::session::client_state::ClientState;
 use crate::session::from_server::link;
 use crate::session::server_state::{OutOfSync, ServerState};
-use crate::telemetry::stats::Counter;
+use crate::telemetry::stats::{Counter, ServerRole};
 
 /// How a link ends.
 enum End {
@@ -242,6 +242,7 @@ impl Client {
             PoolMode::Transaction => Hold::Transaction,
             PoolMode::Statement => Hold::Statement,
         };
+        let role = route.map_or(ServerRole::Primary, Route::role);
         let mut exchange = Exchange {
             client: &mut self.state,
             client_side: Side {
@@ -257,6 +258,7 @@ impl Client {
             },
             hold,
             course: &mut link.course,
+            times: self.stats.times(role),
             writes: route.and_then(Route::writes),
         };
         exchange.poll(cx)
@@ -274,7 +276,12 @@ impl Client {
             Ok(Stop::Rest) => course.timing.changed(), // when it came to rest, just now
             _ => Instant::now().into_std(),
         };
-        course.timing.change(Activity::Idle, now);
+        let last = course.timing.change(Activity::Idle, now);
+        let role = self
+            .route
+            .as_deref()
+            .map_or(ServerRole::Primary, Route::role);
+        record(self.stats.times(role), last);
         let spent = course.timing.take_spent();
         let (from_client, from_server) = course.received;
         for (counter, amount) in [

@@ -41,6 +41,40 @@ pub struct Spent {
     pub transaction_us: u64,
 }
 
+impl Spent {
+    fn add(&mut self, ended: Ended) {
+        let (query, transaction) = match ended {
+            Ended::Nothing => return,
+            Ended::Query(query) => (query, 0),
+            Ended::Single(time) => (time, time),
+            Ended::Last { query, transaction } => (query, transaction),
+            Ended::Transaction(transaction) => (0, transaction),
+        };
+        self.query_us += query;
+        self.transaction_us += transaction;
+    }
+}
+
+/// What has ended, and how many microseconds it took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Nothing.
+    Nothing,
+    /// A query inside a transaction.
+    Query(u64),
+    /// A transaction that was one query.
+    Single(u64),
+    /// The last query of a transaction, and the transaction.
+    Last {
+        /// The query's time.
+        query: u64,
+        /// The transaction's.
+        transaction: u64,
+    },
+    /// A transaction whose last query had ended before.
+    Transaction(u64),
+}
+
 /// The clocks of one client while it has a server.
 #[derive(Debug)]
 pub struct Timing {
@@ -76,25 +110,33 @@ impl Timing {
     }
 
     /// The server does something else now.
-    pub fn change(&mut self, activity: Activity, now: Instant) {
+    pub fn change(&mut self, activity: Activity, now: Instant) -> Ended {
         if activity == self.activity {
-            return;
+            return Ended::Nothing;
         }
-        if self.activity == Activity::Busy {
-            self.spent.query_us += micros(now.saturating_duration_since(self.changed));
-        }
-        match (activity, self.transaction_began) {
-            (Activity::Idle, Some(began)) => {
-                self.spent.transaction_us += micros(now.saturating_duration_since(began));
-                self.transaction_began = None;
+        let since = |began| micros(now.saturating_duration_since(began));
+        let query = (self.activity == Activity::Busy).then(|| since(self.changed));
+        let began = match activity {
+            Activity::Idle => self.transaction_began.take(),
+            Activity::Busy | Activity::IdleInTransaction => {
+                self.transaction_began.get_or_insert(now);
+                None
             }
-            (Activity::Busy | Activity::IdleInTransaction, None) => {
-                self.transaction_began = Some(now);
-            }
-            (Activity::Idle, None) | (Activity::Busy | Activity::IdleInTransaction, Some(_)) => {}
-        }
+        };
+        let ended = match (query, began) {
+            (None, None) => Ended::Nothing,
+            (Some(query), None) => Ended::Query(query),
+            (Some(query), Some(began)) if began == self.changed => Ended::Single(query),
+            (Some(query), Some(began)) => Ended::Last {
+                query,
+                transaction: since(began),
+            },
+            (None, Some(began)) => Ended::Transaction(since(began)),
+        };
+        self.spent.add(ended);
         self.activity = activity;
         self.changed = now;
+        ended
     }
 
     /// Takes what has been counted.

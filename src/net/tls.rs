@@ -211,6 +211,11 @@ impl ClientTls {
     /// Reads the files. Every mode but `disable` needs a key and a certificate, the verifying ones
     /// a CA file: a client without a certificate that it vouches for fails in the handshake.
     pub fn build(options: &TlsOptions) -> Result<Self, TlsError> {
+        Self::speaking(ALPN, options)
+    }
+
+    /// The same for another protocol inside TLS, by its name in the handshake.
+    pub fn speaking(protocol: &[u8], options: &TlsOptions) -> Result<Self, TlsError> {
         if options.mode == SslMode::Disable {
             return Ok(Self::disabled());
         }
@@ -242,7 +247,7 @@ impl ClientTls {
                 cert: cert_file.clone(),
                 source,
             })?;
-        config.alpn_protocols = vec![ALPN.to_vec()];
+        config.alpn_protocols = vec![protocol.to_vec()];
         config.max_fragment_size = Some(RECORD_MAX + RECORD_HEADER);
         Ok(Self {
             mode: options.mode,

@@ -5,7 +5,9 @@
 mod average;
 mod book;
 mod counters;
+pub mod times;
 
 pub use average::{Averager, Averages};
-pub use book::{DatabaseStats, StatsBook};
+pub use book::{DatabaseStats, PoolTotals, StatsBook};
 pub use counters::{Counter, PoolStats, Totals, WorkerStats};
+pub use times::{Distribution, ServerRole, Times, TimesRead};
