@@ -20,14 +20,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::view::{ClusterView, HostId};
+use super::view::{ClusterView, HostId, NOWHERE};
 use crate::lsn::Lsn;
 
 /// Of no timeline: a floor that was set from outside, which no promotion lowers.
 const GIVEN: u32 = u32::MAX;
-
-/// No host.
-const NOWHERE: HostId = HostId(u16::MAX);
 
 /// Whether a session may read on a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -20,7 +20,8 @@ use std::time::Instant;
 use super::Pooler;
 use super::clusters::LiveCluster;
 use crate::cluster::{
-    Cluster, ClusterView, Distance, Event, Failure, HostId, HostSpec, Left, Observation, Policy,
+    Cluster, ClusterView, Distance, Event, Failure, HostId, HostSpec, Hosts, Left, Observation,
+    Policy,
 };
 use crate::config::{self, Config};
 use crate::pool::Scope;
@@ -49,14 +50,19 @@ impl Monitor {
         f(&mut self.cluster.lock().expect("nothing panics under this lock"))
     }
 
-    /// Other limits, weights or zones; `false` where the hosts are others.
-    fn reconfigure(&self, hosts: Vec<HostSpec>, policy: Policy) -> bool {
-        let (outcome, view) = self.with(|cluster| {
-            let outcome = cluster.reconfigure(hosts, policy);
-            (outcome, cluster.view())
+    /// Other hosts, limits, weights or zones.
+    fn reconfigure(&self, hosts: Vec<HostSpec>, policy: Policy) -> Hosts {
+        let (hosts, view) = self.with(|cluster| {
+            let hosts = cluster.reconfigure(hosts, policy);
+            (hosts, cluster.view())
         });
         self.live.publish(view);
-        outcome.is_ok()
+        hosts
+    }
+
+    fn is_declared(&self, host: HostId) -> bool {
+        let view = self.live.view();
+        view.hosts.first().is_some_and(|first| first.id == host)
     }
 
     fn next_probe(&self, host: HostId, now: Instant) -> Instant {
@@ -87,7 +93,7 @@ impl Monitor {
         let (events, view) = self.with(|cluster| (event(cluster), cluster.view()));
         for event in &events {
             if let Event::PrimaryChanged { from, to, .. } = event
-                && (from.is_some() || to.place() > 0)
+                && (from.is_some() || !self.is_declared(*to))
             {
                 renew(pooler, &self.live.name);
             }

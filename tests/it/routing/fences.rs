@@ -14,7 +14,7 @@ use pgweir::demo::interrupt::Deadline;
 
 use super::{Protocol, Stage};
 use crate::support::fixture::options;
-use crate::support::wait::{eventually, until};
+use crate::support::wait::until;
 use crate::support::{Weir, Wire};
 
 /// Clients that write and read.
@@ -297,10 +297,8 @@ fn a_position_can_be_carried_from_one_connection_to_another() {
     let mut writer = weir.client("app", "app");
     for (value, protocol) in (1..).zip(Protocol::ALL) {
         write(&mut writer, protocol, 103, value);
-        let position = eventually("the position is known", || {
-            let position = writer.value("show pgweir.lsn");
-            (!position.is_empty()).then_some(position)
-        });
+        let position = writer.value("show pgweir.lsn");
+        assert!(!position.is_empty(), "it waits until it is known");
         let mut reader = weir.client("app", "app");
         reader.run(&format!("set pgweir.min_lsn = '{position}'"));
         assert_eq!(read(&mut reader, protocol, 103).value, value);
