@@ -6,6 +6,7 @@
 pub mod change;
 mod connections;
 mod levers;
+mod numbers;
 mod routing;
 mod source;
 mod tables;

@@ -255,7 +255,15 @@ impl<C: Wire, S: Wire> Exchange<'_, C, S> {
     /// Follows what the server is doing; the clock is read only when that changes.
     fn note_activity(&mut self) {
         let activity = if !self.server.is_quiet() && !self.server.owed().is_empty() {
-            Activity::Busy
+            match self.course.timing.activity() {
+                Activity::Busy => return,
+                Activity::Setup | Activity::Idle | Activity::IdleInTransaction
+                    if self.server.is_in_setup() =>
+                {
+                    Activity::Setup
+                }
+                Activity::Setup | Activity::Idle | Activity::IdleInTransaction => Activity::Busy,
+            }
         } else if self.server.is_at_rest() {
             Activity::Idle
         } else {

@@ -6,6 +6,7 @@
 
 pub mod exposition;
 pub mod guard;
+pub mod own;
 pub mod pgbouncer;
 pub mod routes;
 pub mod seats;

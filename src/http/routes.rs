@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 use super::exposition::{self, Exposition};
 use super::guard::{Asked, Denied, Guard};
+use super::own;
 use super::pgbouncer::{self, Shown};
 use super::seats::AllSeats;
 use super::source::{Readiness, Source};
@@ -30,6 +31,9 @@ use super::tables::Table;
 /// make. So at most a tenth of a processor goes into metrics, however many ask and however many
 /// series there are.
 const SHARE: u32 = 9;
+
+/// But never for longer than this.
+const STALEST: Duration = Duration::from_secs(1);
 
 /// How long it is remembered whether a primary could be reached.
 const MEMORY: Duration = Duration::from_secs(1);
@@ -100,7 +104,7 @@ impl<S: Source> Served<S> {
         }
         let text = Bytes::from(self.write_metrics(&mut scrape.seats));
         let ended = Instant::now();
-        let until = ended + (ended - began) * SHARE;
+        let until = ended + ((ended - began) * SHARE).min(STALEST);
         scrape.last = Some((until, text.clone()));
         text
     }
@@ -116,7 +120,9 @@ impl<S: Source> Served<S> {
             clients: source.clients(),
         };
         let mut out = Exposition::default();
-        pgbouncer::write(&mut out, &shown, seats, source.most_named());
+        let (numbers, most) = (source.numbers(), source.most_named());
+        pgbouncer::write(&mut out, &shown, seats, most);
+        own::write(&mut out, (&shown, &numbers), seats, most);
         out.finish()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use super::own::Numbers;
 use crate::admin::host::ConsoleHost;
 
 /// Whether new clients should be sent here.
@@ -36,6 +37,9 @@ pub trait Source: ConsoleHost + Send + Sync + 'static {
 
     /// Whether a primary can be reached. Takes its time where servers must be tried.
     fn has_primary(&self) -> impl Future<Output = bool> + Send;
+
+    /// What only we count.
+    fn numbers(&self) -> Numbers;
 
     /// Most databases, and most pools, that metrics name.
     fn most_named(&self) -> usize;

@@ -7,9 +7,10 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::Host;
+use super::{Host, numbers};
 use crate::app::shutdown::Stage;
 use crate::config::{Config, DatabaseSpec};
+use crate::http::own::Numbers;
 use crate::http::{Readiness, Source};
 use crate::pooler::Pooler;
 use crate::pooler::servers::{connector, target_of};
@@ -55,6 +56,10 @@ impl Source for Host {
             }
         }
         false
+    }
+
+    fn numbers(&self) -> Numbers {
+        numbers::numbers(self)
     }
 
     fn most_named(&self) -> usize {

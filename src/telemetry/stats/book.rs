@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use super::average::{Averager, Averages};
 use super::counters::{PoolStats, Totals};
+use super::errors::ErrorsRead;
 use super::times::{ServerRole, TimesRead};
 
 /// The numbers of one database.
@@ -33,6 +34,8 @@ pub struct PoolTotals {
     pub totals: Totals,
     /// Times, with servers of each role.
     pub times: [(ServerRole, TimesRead); 2],
+    /// Errors by class.
+    pub errors: ErrorsRead,
 }
 
 #[derive(Debug)]
@@ -124,6 +127,7 @@ impl StatsBook {
             user,
             totals: stats.sum(),
             times: ServerRole::ALL.map(|role| (role, stats.times(role))),
+            errors: stats.errors(),
         };
         known.into_iter().map(row).collect()
     }

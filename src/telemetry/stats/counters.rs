@@ -9,6 +9,7 @@ use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use super::errors::{Errors, ErrorsRead};
 use super::times::{ServerRole, Times, TimesRead};
 
 /// What is counted: the columns of the console's `SHOW STATS`, in its order. Times are in
@@ -104,6 +105,8 @@ struct Block {
     primary: Times,
     /// Only where reads are routed.
     replica: OnceLock<Box<Times>>,
+    /// Only where there were some.
+    errors: OnceLock<Box<Errors>>,
 }
 
 /// Counters of one pool.
@@ -145,6 +148,15 @@ impl PoolStats {
         sum
     }
 
+    /// The errors of all workers.
+    pub fn errors(&self) -> ErrorsRead {
+        let mut sum = ErrorsRead::default();
+        for errors in self.blocks.iter().filter_map(|block| block.errors.get()) {
+            errors.add_to(&mut sum);
+        }
+        sum
+    }
+
     /// Sum over all workers.
     pub fn sum(&self) -> Totals {
         let mut totals = Totals::default();
@@ -173,6 +185,11 @@ impl WorkerStats {
             cell.load(Ordering::Relaxed).wrapping_add(amount),
             Ordering::Relaxed,
         );
+    }
+
+    /// Where errors are counted.
+    pub fn errors(&self) -> &Errors {
+        self.block.errors.get_or_init(Box::default)
     }
 
     /// Where times with servers of a role are recorded.

@@ -1,7 +1,19 @@
 //! `/metrics` beside the console, and what it counts.
 
+use std::time::Duration;
+
+use pgweir::demo::binaries::Tool;
+use pgweir::demo::cluster::free_port;
+use pgweir::demo::process;
+
+use super::exposition::Scrape;
 use super::{scrape, start};
-use crate::support::{Fixture, Setup, Wire};
+use crate::routing::Stage;
+use crate::support::wait::until;
+use crate::support::{Fixture, Setup, Weir, Wire};
+
+/// Longer than pgbench takes here.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// What the exporter calls the columns of the console, and what they are multiplied by.
 const POOLS: &[(&str, &str)] = &[
@@ -223,4 +235,240 @@ fn names_above_the_limit_are_other() {
     for (series, _) in scrape.with_prefix("") {
         assert!(!series.contains("db19"), "{series}");
     }
+}
+
+/// Sum of all series that begin so.
+fn sum(scrape: &Scrape, prefix: &str) -> u64 {
+    scrape
+        .with_prefix(prefix)
+        .map(|(_, value)| whole(value))
+        .sum()
+}
+
+fn whole(value: f64) -> u64 {
+    assert!(value.fract() == 0.0 && value >= 0.0, "{value}");
+    format!("{value}").parse().unwrap()
+}
+
+/// Runs a script of five queries in two transactions with pgbench: eight clients, each so often.
+fn run_script(weir: &Weir, times: u32) {
+    let script = weir.dir().join("script.sql");
+    std::fs::write(
+        &script,
+        "select 1;\nbegin;\nselect 2;\nselect 3;\ncommit;\n",
+    )
+    .unwrap();
+    let mut command = Fixture::get().tool(Tool::Pgbench);
+    let (port, times) = (weir.port().to_string(), times.to_string());
+    command.args([
+        "-h",
+        "127.0.0.1",
+        "-p",
+        &port,
+        "-U",
+        "app",
+        "-n",
+        "-c",
+        "8",
+        "-j",
+        "2",
+    ]);
+    command.args(["-t", &times, "-f"]).arg(&script).arg("it");
+    process::run(command, LIMIT, &Fixture::get().installation.interrupt).unwrap();
+}
+
+/// What a pool has counted: queries, transactions, assignments by its counters, then the same by its
+/// histograms.
+fn counted(scrape: &Scrape, role: &str) -> [[u64; 3]; 2] {
+    let value = |series: String| scrape.value(&series).map_or(0, whole);
+    let counters = ["queries", "transactions", "server_assignments"].map(|name| {
+        value(format!(
+            "pgweir_{name}_total{{database=\"it\",user=\"{role}\"}}"
+        ))
+    });
+    let labels = format!("database=\"it\",role=\"primary\",user=\"{role}\"");
+    let histograms = ["query", "transaction", "queue_wait"]
+        .map(|name| value(format!("pgweir_{name}_seconds_count{{{labels}}}")));
+    [counters, histograms]
+}
+
+#[test]
+fn counters_and_histograms_have_what_pgbench_has_run() {
+    let role = Fixture::get().role();
+    let (weir, port) = start(&Setup::new().forced(&role, "pool_size=2"));
+    // pgbench asks for something itself at each start, so two runs are compared.
+    run_script(&weir, 1);
+    until("all have left", || {
+        sum(&scrape(port), "pgweir_worker_connections{") == 0
+    });
+    let before = counted(&scrape(port), &role);
+    let mut during = Vec::new();
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| run_script(&weir, 51));
+        while !running.is_finished() {
+            during.push(scrape(port));
+        }
+        running.join().unwrap();
+    });
+    until("all have left", || {
+        sum(&scrape(port), "pgweir_worker_connections{") == 0
+    });
+    let after = scrape(port);
+    let [counters, histograms] = counted(&after, &role);
+    let expected = before[0].map(|own| own * 2); // and 50 times more for each of 8 clients
+    assert_eq!(counters[0], expected[0] + 400 * 5);
+    assert_eq!(counters[1], expected[1] + 400 * 2);
+    assert_eq!(histograms, counters);
+    // The sums are the console's times.
+    let labels = format!("{{database=\"it\",role=\"primary\",user=\"{role}\"}}");
+    for (histogram, column) in [
+        ("query", "total_query_time"),
+        ("transaction", "total_xact_time"),
+        ("queue_wait", "total_wait_time"),
+    ] {
+        let series = format!("pgweir_{histogram}_seconds_sum{labels}");
+        let seconds = after.value(&series).unwrap();
+        let shown = weir.shown("stats", &[("database", "it")], column).unwrap();
+        let shown: f64 = shown.parse().unwrap();
+        assert!(
+            (seconds - shown / 1e6).abs() < 1e-6,
+            "{series}: {seconds}, shown {shown}"
+        );
+    }
+    // No counter goes back from one scrape to the next.
+    for (one, next) in during.iter().zip(during.iter().skip(1).chain([&after])) {
+        for (series, value) in &one.series {
+            let family = series.split('{').next().unwrap();
+            if one.types.get(family).is_some_and(|kind| kind == "counter") {
+                let now = next.value(series).unwrap();
+                assert!(now >= *value, "{series}: {value}, then {now}");
+            }
+        }
+    }
+    assert!(!during.is_empty());
+    assert_eq!(
+        sum(&after, "pgweir_server_connects_total{outcome=\"opened\"}"),
+        2
+    );
+}
+
+#[test]
+fn errors_ends_resets_and_refusals_are_counted_by_reason() {
+    let role = Fixture::get().role();
+    let setup = Setup::new()
+        .forced(&role, "pool_mode=session pool_size=1")
+        .set("server_reset_query", "discard all")
+        .set("max_client_conn", 3);
+    let (weir, port) = start(&setup);
+    let mut client = weir.app();
+    for (sql, times) in [
+        ("select 1/0", 3),
+        ("select * from nowhere", 2),
+        ("select 1", 1),
+    ] {
+        for _ in 0..times {
+            drop(client.query(sql));
+        }
+    }
+    drop(client);
+    until("the reset", || {
+        sum(&scrape(port), "pgweir_server_errands_total{") == 1
+    });
+    let (_one, _two) = (weir.app(), weir.console());
+    assert!(weir.login("nowhere", "app").connect().is_err());
+    assert!(weir.login("it", "nobody").connect().is_err());
+    let refused = "pgweir_client_logins_total{outcome=\"wrong_proof\"}";
+    until("the last refusal is shown", || {
+        sum(&scrape(port), refused) == 1
+    });
+    let scraped = scrape(port);
+    let pool = format!("database=\"it\",user=\"{role}\"");
+    let errors = |class: &str| {
+        let series = format!("pgweir_errors_total{{class=\"{class}\",{pool}}}");
+        scraped.value(&series).map(whole)
+    };
+    assert_eq!(
+        (errors("22"), errors("42"), errors("23")),
+        (Some(3), Some(2), None)
+    );
+    let reset = "pgweir_server_errands_total{errand=\"reset\",outcome=\"done\"}";
+    assert_eq!(scraped.value(reset).map(whole), Some(1));
+    let logins = |outcome: &str| {
+        sum(
+            &scraped,
+            &format!("pgweir_client_logins_total{{outcome=\"{outcome}\"}}"),
+        )
+    };
+    assert_eq!((logins("no_such_database"), logins("wrong_proof")), (1, 1));
+    assert_eq!(
+        sum(&scraped, "pgweir_client_disconnects_total{reason=\"lost\"}"),
+        1
+    );
+    weir.console().run("reconnect it");
+    until("the old server is gone", || {
+        let closes = "pgweir_server_closes_total{reason=\"configuration\"}";
+        sum(&scrape(port), closes) == 1
+    });
+}
+
+#[test]
+fn the_process_and_its_workers_are_seen() {
+    let (weir, port) = start(&Setup::new().set("workers", 2));
+    let clients: Vec<_> = (0..6).map(|_| weir.app()).collect();
+    until("six are there", || {
+        sum(&scrape(port), "pgweir_worker_connections{") == 6
+    });
+    let scraped = scrape(port);
+    assert_eq!(
+        scraped
+            .with_prefix("pgweir_worker_busy_seconds_total{")
+            .count(),
+        2
+    );
+    assert!(scraped.value("process_resident_memory_bytes{}").unwrap() > 1e6);
+    assert!(scraped.value("process_open_fds{}").unwrap() > 6.0);
+    let started = scraped.value("process_start_time_seconds{}").unwrap();
+    let now = std::time::SystemTime::now();
+    let now = now
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs_f64();
+    assert!(
+        (0.0..60.0).contains(&(now - started)),
+        "{started}, now {now}"
+    );
+    drop(clients);
+}
+
+#[test]
+fn what_went_where_and_how_far_replicas_are_is_counted() {
+    let stage = Stage::shared();
+    let port = free_port().unwrap();
+    let setup = stage
+        .setup()
+        .set("http_listen", format!("127.0.0.1:{port}"));
+    let weir = setup.start();
+    let mut client = weir.client("app", "app");
+    until("a read on a replica", || {
+        drop(client.query("select 1"));
+        sum(
+            &scrape(port),
+            "pgweir_route_decisions_total{database=\"app\",reason=\"read\"}",
+        ) > 0
+    });
+    client.run("/* pgweir: primary */ select 1");
+    let wished = "pgweir_route_decisions_total{database=\"app\",reason=\"wish\"}";
+    until("the wish is shown", || sum(&scrape(port), wished) == 1);
+    let scraped = scrape(port);
+    let states = scraped.with_prefix("pgweir_replica_state{");
+    let states: Vec<_> = states.filter(|(_, value)| *value > 0.0).collect();
+    let hosts = scraped.with_prefix("pgweir_replica_requests{").count();
+    assert_eq!(states.len(), hosts, "one state a host: {states:?}");
+    let primaries = states
+        .iter()
+        .filter(|(series, _)| series.contains("state=\"primary\""));
+    assert_eq!(primaries.count(), 1, "{states:?}");
+    assert!(scraped.with_prefix("pgweir_replica_lag_seconds{").count() > 0);
+    let replica = "pgweir_query_seconds_count{database=\"app\",role=\"replica\"";
+    assert!(sum(&scraped, replica) > 0);
 }
