@@ -310,6 +310,7 @@ async fn attend(
         _ = janitor::run(pooler.pools.clone()) => {}
         _ = keep_averages(pooler) => {}
         _ = monitor::run(pooler) => {}
+        _ = host.take_found_replicas() => {}
     }
     Ok(())
 }

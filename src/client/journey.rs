@@ -17,7 +17,6 @@ use crate::cluster::Demand;
 use crate::cluster::position::MayRead;
 use crate::config::RouteMode;
 use crate::pool::{PoolId, Refusal};
-use crate::pooler::clusters::scope_of;
 use crate::pooler::terms::RouteTerms;
 use crate::route::cache::Lesson;
 use crate::route::decide::{Outlook, Target};
@@ -199,8 +198,7 @@ impl Client {
             return StillGood::Yes;
         };
         let view = route.cluster.view();
-        let scope = scope_of(route.terms.scope, route.writes.as_deref());
-        match route.session.position.may_read(&view, host, scope) {
+        match route.session.position.may_read(&view, host, route.scope) {
             MayRead::Yes => StillGood::Yes,
             MayRead::Behind | MayRead::Unknown | MayRead::NotServing => StillGood::No,
         }

@@ -14,7 +14,7 @@ use super::life::Client;
 use crate::cluster::Demand;
 use crate::cluster::choice::Chance;
 use crate::cluster::gauge::Gauge;
-use crate::cluster::position::SharedWrites;
+use crate::cluster::position::{Scope, SharedWrites};
 use crate::cluster::view::HostId;
 use crate::config::{PoolMode, Role, RouteMode};
 use crate::net::flow::release;
@@ -51,6 +51,8 @@ pub(super) struct Route {
     /// How the client writes SQL.
     spoken: Spoken,
     pub(super) lull: Lull,
+    /// What the segment at hand must show: writes that end while it waits need not be in it.
+    pub(super) scope: Scope,
 }
 
 fn role(target: Option<Target>) -> ServerRole {
@@ -106,6 +108,7 @@ impl Route {
             failures: 0,
             spoken: Spoken::with(params),
             lull: Lull::default(),
+            scope: Scope::Off,
         }
     }
 
@@ -296,8 +299,13 @@ impl Client {
             writes,
             failures,
             spoken,
+            scope,
             ..
         } = route;
+        match counting {
+            Counting::Once => *scope = scope_of(terms.scope, writes.as_deref()),
+            Counting::Instead(_) | Counting::Not => {}
+        }
         let dialect = spoken.now(&self.state.params);
         let hold = match (terms.mode, self.terms.mode, terms.role) {
             (RouteMode::On, PoolMode::Transaction, Role::Auto) => HoldBegin::Yes,
@@ -315,7 +323,7 @@ impl Client {
                 },
                 access: dialect.access,
                 view: &view,
-                scope: scope_of(terms.scope, writes.as_deref()),
+                scope: *scope,
                 standing,
                 alone,
                 counting,

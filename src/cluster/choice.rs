@@ -67,7 +67,7 @@ impl Chance {
 pub fn choose(
     view: &ClusterView,
     position: &mut Position,
-    scope: Scope<'_>,
+    scope: Scope,
     now: Instant,
     mut chance: Chance,
 ) -> Choice {
@@ -150,7 +150,7 @@ impl Field {
 fn stay_or_move(
     view: &ClusterView,
     position: &mut Position,
-    scope: Scope<'_>,
+    scope: Scope,
     last: &HostView,
     (now, chance): (Instant, &mut Chance),
 ) -> Choice {

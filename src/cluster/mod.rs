@@ -14,6 +14,7 @@ mod lag;
 pub mod observation;
 pub mod position;
 mod roles;
+pub mod roster;
 pub mod state;
 pub mod view;
 

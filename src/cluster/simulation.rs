@@ -147,6 +147,8 @@ struct Session {
     known: Vec<u64>,
     /// Those that must be visible to the read under way because others wrote them.
     must: Vec<u64>,
+    /// The same as its fence sees it.
+    scope: Scope,
 }
 
 struct World {
@@ -195,6 +197,7 @@ impl World {
             doing: Doing::Nothing,
             known: Vec::new(),
             must: Vec::new(),
+            scope: Scope::Off,
         };
         let shared = dice.one_in(3).then(|| SharedWrites::new(now));
         Self {
@@ -636,8 +639,11 @@ impl World {
         let writes = self.dice.one_in(12);
         let anywhere = self.dice.below(4);
         let anywhere = self.id(anywhere).filter(|_| self.dice.one_in(2));
-        let position = &mut self.sessions[place].position;
         let scope = scope(self.without, self.shared.as_ref());
+        let session = &mut self.sessions[place];
+        session.must = self.told.clone();
+        session.scope = scope;
+        let position = &mut session.position;
         let choice = choose(view, position, scope, self.now, chance);
         let (word, host) = match choice {
             _ if writes => ("write", primary),
@@ -670,10 +676,8 @@ impl World {
             return;
         };
         let session = &mut self.sessions[place];
-        let scope = scope(self.without, self.shared.as_ref());
-        let looked = session.position.may_read(view, host, scope);
+        let looked = session.position.may_read(view, host, session.scope);
         let trusting = self.without == Without::SecondLook;
-        session.must = self.told.clone();
         session.doing = if looked == MayRead::Yes || trusting {
             let (epoch, at) = (named.epoch, self.now);
             Doing::Holding {
@@ -721,10 +725,10 @@ fn shows(log: &[u64], record: u64) -> bool {
     record == 0 || log.binary_search(&record).is_ok()
 }
 
-fn scope(without: Without, shared: Option<&SharedWrites>) -> Scope<'_> {
+fn scope(without: Without, shared: Option<&SharedWrites>) -> Scope {
     match (without, shared) {
         (Without::Fence, _) => Scope::Off,
-        (_, Some(shared)) => Scope::Shared(shared),
+        (_, Some(shared)) => Scope::Shared(shared.last()),
         (_, None) => Scope::Session,
     }
 }

@@ -124,7 +124,7 @@ settings! {
     fence_scope: FenceScope = Some("session"), Kind::Choice(FenceScope::NAMES), Live, Built;
     /// How long a read may wait for a replica that has not yet got its client's writes. Then it goes to
     /// the primary. With 0 it goes there at once; but a client that has not paused for ten times
-    /// fence_interval waits for one fence_interval then, and less often where that does not help.
+    /// `fence_interval` waits for one such interval, and less often where that does not help.
     fence_wait: Duration = Some("0"), SECONDS, Live, Built;
     /// Comma-separated list of host names by which HTTP may be asked besides addresses and localhost.
     /// Requests with another name in their Host header are refused, since a page of somebody else may

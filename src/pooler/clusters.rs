@@ -15,7 +15,7 @@ use super::demands::{Demands, Heard};
 use crate::cluster::Demand;
 use crate::cluster::position::{Scope, SharedWrites};
 use crate::cluster::view::{ClusterView, HostId};
-use crate::config::FenceScope;
+use crate::config::{FenceScope, ReplicaSpec};
 use crate::pool::WorkerId;
 use crate::route::cache::Cache;
 use crate::sql::Catalog;
@@ -260,11 +260,11 @@ impl LiveCluster {
     }
 }
 
-/// The scope of a client in the words of the cluster.
-pub fn scope_of(scope: FenceScope, shared: Option<&SharedWrites>) -> Scope<'_> {
+/// What a read that is asked for now must show, in the words of the cluster.
+pub fn scope_of(scope: FenceScope, shared: Option<&SharedWrites>) -> Scope {
     match (scope, shared) {
         (FenceScope::Off, _) => Scope::Off,
-        (_, Some(shared)) => Scope::Shared(shared),
+        (_, Some(shared)) => Scope::Shared(shared.last()),
         (_, None) => Scope::Session,
     }
 }
@@ -276,6 +276,9 @@ pub struct Clusters {
     seeds: Box<[u64]>,
     /// There is a new configuration.
     pub(super) reconfigured: Notify,
+    /// Replicas that were found, by entry, until somebody takes them into the configuration.
+    found: Mutex<HashMap<Arc<str>, Vec<ReplicaSpec>>>,
+    discovered: Notify,
 }
 
 impl Clusters {
@@ -285,6 +288,8 @@ impl Clusters {
             live: Mutex::default(),
             seeds,
             reconfigured: Notify::new(),
+            found: Mutex::default(),
+            discovered: Notify::new(),
         }
     }
 
@@ -307,6 +312,24 @@ impl Clusters {
         let mut all: Vec<_> = live.values().cloned().collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
         all
+    }
+
+    /// These are the replicas of an entry now.
+    pub(super) fn found(&self, entry: &Arc<str>, replicas: Vec<ReplicaSpec>) {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.insert(Arc::clone(entry), replicas);
+        self.discovered.notify_one();
+    }
+
+    /// Waits until replicas were found that the configuration does not have. Cancel-safe.
+    pub async fn until_found(&self) {
+        self.discovered.notified().await;
+    }
+
+    /// What was found since the last call.
+    pub fn take_found(&self) -> HashMap<Arc<str>, Vec<ReplicaSpec>> {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *found)
     }
 
     /// An entry has no replicas any more.

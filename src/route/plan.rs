@@ -61,7 +61,7 @@ pub struct Desk<'a> {
     /// The servers.
     pub view: &'a ClusterView,
     /// Whose writes must be seen.
-    pub scope: Scope<'a>,
+    pub scope: Scope,
     /// The server at hand.
     pub standing: Standing,
     /// Whether pgweir may answer without a server.

@@ -10,6 +10,7 @@
 //! clocks matter, and workers may be busy for milliseconds. Their connections belong to no pool and
 //! count for no limit: one for each host. Not here: what an answer means (`cluster`).
 
+mod discovery;
 mod functions;
 mod probe;
 mod task;
@@ -183,7 +184,7 @@ fn specs(config: &Config, entry: &config::Cluster<'_>) -> Vec<HostSpec> {
     let hosts = entry.hosts.iter().map(|host| HostSpec {
         name: Arc::from(&*host.entry),
         weight: u32::from(host.weight),
-        distance: match (own, host.zone) {
+        distance: match (own, host.zone.as_deref()) {
             (Some(own), Some(zone)) if own != zone => Distance::Far,
             (Some(_) | None, Some(_) | None) => Distance::Near,
         },

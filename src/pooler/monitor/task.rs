@@ -13,7 +13,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::probe::{Asked, COLUMNS, QUESTION, Unreadable, read};
-use super::{Monitor, functions, policy, specs};
+use super::{Monitor, discovery, functions, policy, specs};
 use crate::cluster::{Failure, HostId, Hosts, Observation};
 use crate::config::{Config, RouteMode};
 use crate::pool::{PoolKey, WorkerId};
@@ -44,23 +44,45 @@ pub async fn run(pooler: &Arc<Pooler>) -> Infallible {
 /// A cluster, and the tasks that end when this is dropped.
 struct Watched {
     monitor: Arc<Monitor>,
-    /// One for each host, and one for the functions.
+    /// One for each host, one for the functions, one that finds replicas.
     tasks: JoinSet<Infallible>,
     hosts: HashMap<HostId, AbortHandle>,
+    /// The one that finds replicas, where there is anything to find.
+    finder: Option<AbortHandle>,
 }
 
 impl Watched {
     fn new(pooler: &Arc<Pooler>, monitor: Arc<Monitor>) -> Self {
         let mut tasks = JoinSet::new();
         tasks.spawn(functions::keep(Arc::clone(pooler), Arc::clone(&monitor)));
+        let finder = None;
         let hosts = HashMap::new();
         let mut watched = Self {
             monitor,
             tasks,
             hosts,
+            finder,
         };
         watched.follow_hosts(pooler);
+        watched.follow_names(pooler);
         watched
+    }
+
+    /// Finds replicas, or no longer.
+    fn follow_names(&mut self, pooler: &Arc<Pooler>) {
+        let config = pooler.config();
+        match (
+            discovery::is_needed(&config, &self.monitor.live.name),
+            self.finder.take(),
+        ) {
+            (true, Some(task)) => self.finder = Some(task),
+            (true, None) => {
+                let task = discovery::keep(Arc::clone(pooler), Arc::clone(&self.monitor));
+                self.finder = Some(self.tasks.spawn(task));
+            }
+            (false, Some(task)) => task.abort(),
+            (false, None) => {}
+        }
     }
 
     /// Watches the hosts that there are now. Connections to those that stay are kept.
@@ -101,6 +123,7 @@ fn adopt(pooler: &Arc<Pooler>, watched: &mut Vec<Watched>) {
             if known.monitor.reconfigure(hosts, policy) == Hosts::Other {
                 known.follow_hosts(pooler);
             }
+            known.follow_names(pooler);
             known
         } else {
             let live = pooler.clusters.enter(&Arc::from(entry.name), now);

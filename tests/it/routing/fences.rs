@@ -291,6 +291,34 @@ fn a_replica_that_lags_gets_no_reads_until_it_has_caught_up() {
 }
 
 #[test]
+fn a_session_stays_on_its_replica_when_that_leaves_the_rotation() {
+    let stage = stage([0, 0]);
+    let weir = stage
+        .setup()
+        .entry(&stage.entry("app_ro", "role=replica pool_mode=session"))
+        .set("replica_max_lag", 0.3)
+        .start();
+    let mut client = weir.client("app_ro", "app");
+    let port = client.value("select my_port()");
+    assert_ne!(port, stage.cluster.primary().port().to_string());
+    for replica in stage.cluster.replicas() {
+        let sql = "select pg_wal_replay_pause()";
+        replica.psql("postgres", sql).unwrap();
+    }
+    let mut writer = Wire::login(stage.cluster.primary().port(), "app", "app");
+    let mut value = 0;
+    until("no replica answers reads any more", || {
+        value += 1;
+        write(&mut writer, Protocol::Simple, 104, value);
+        ports(&weir) == BTreeSet::from([stage.cluster.primary().port()])
+    });
+    for protocol in Protocol::ALL {
+        let answer = protocol.run(&mut client, "select my_port()");
+        assert_eq!(answer.rows(), [[port.clone()]]);
+    }
+}
+
+#[test]
 fn a_position_can_be_carried_from_one_connection_to_another() {
     let stage = stage([300, 300]);
     let weir = start(&stage, "session");
