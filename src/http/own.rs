@@ -30,6 +30,8 @@ pub struct Numbers {
     pub workers: Vec<WorkerNumbers>,
     /// The process.
     pub process: ProcessNumbers,
+    /// When a certificate ends that is shown to clients, in seconds since 1970.
+    pub certificate_end: Option<u64>,
     /// Whether all clients are paused.
     pub is_paused: bool,
     /// Whether the process is on its way out.
@@ -144,6 +146,11 @@ pub fn write(
         help,
         numbers.is_stopping,
     );
+    let help = "When the first certificate ends that is shown";
+    let mut family = out.family("pgweir_tls_certificate_end_seconds", Type::Gauge, help);
+    if let Some(end) = numbers.certificate_end {
+        family.sample(&[("side", "client")], end);
+    }
     let mut pairs: BTreeMap<[&str; 2], Pair> = BTreeMap::new();
     for pool in &numbers.pools {
         let pair = pairs

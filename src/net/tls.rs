@@ -22,6 +22,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::stream::{Socket, Stream};
 
+mod end;
 mod files;
 #[cfg(test)]
 pub(crate) mod test_certificates;
@@ -190,6 +191,7 @@ pub enum TlsError {
 pub struct ClientTls {
     mode: SslMode,
     acceptor: Option<TlsAcceptor>,
+    ends: Option<u64>,
 }
 
 /// TLS towards servers.
@@ -205,6 +207,7 @@ impl ClientTls {
         Self {
             mode: SslMode::Disable,
             acceptor: None,
+            ends: None,
         }
     }
 
@@ -241,8 +244,13 @@ impl ClientTls {
         } else {
             builder.with_no_client_auth()
         };
+        let certificates = read_certificates(cert_file)?;
+        let ends = certificates
+            .iter()
+            .filter_map(|known| end::end_of(known))
+            .min();
         let mut config = builder
-            .with_single_cert(read_certificates(cert_file)?, read_key(key_file)?)
+            .with_single_cert(certificates, read_key(key_file)?)
             .map_err(|source| TlsError::Identity {
                 cert: cert_file.clone(),
                 source,
@@ -252,12 +260,18 @@ impl ClientTls {
         Ok(Self {
             mode: options.mode,
             acceptor: Some(TlsAcceptor::from(Arc::new(config))),
+            ends,
         })
     }
 
     /// The mode it was built for.
     pub fn mode(&self) -> SslMode {
         self.mode
+    }
+
+    /// When the first of the certificates ends that are shown, in seconds since 1970.
+    pub fn ends(&self) -> Option<u64> {
+        self.ends
     }
 
     /// Whether a client that asks for TLS gets it.

@@ -25,6 +25,7 @@ pub fn numbers(host: &Host) -> Numbers {
         replicas: routing::replicas(pooler),
         workers: workers(pooler),
         process: process(pooler),
+        certificate_end: pooler.client_tls.load().ends(),
         is_paused: pooler.pools.with(|pools, _| pools.is_all_paused()),
         is_stopping: host.way_out().stage() > Stage::Serving,
     }

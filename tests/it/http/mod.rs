@@ -1,6 +1,7 @@
 //! What pgweir says over HTTP: metrics, health, tables.
 
 mod access;
+mod alerts;
 mod ask;
 mod exposition;
 mod health;
