@@ -225,7 +225,11 @@ pub struct ClusterView {
 impl ClusterView {
     /// One host.
     pub fn host(&self, id: HostId) -> Option<&HostView> {
-        self.hosts.iter().find(|host| host.id == id)
+        // Its place, as long as none has gone.
+        let place = self.hosts.get(usize::from(id.0));
+        place
+            .filter(|host| host.id == id)
+            .or_else(|| self.hosts.iter().find(|host| host.id == id))
     }
 
     /// The primary, while it is known.
