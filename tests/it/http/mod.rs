@@ -6,6 +6,7 @@ mod ask;
 mod exposition;
 mod health;
 mod metrics;
+mod prometheus;
 mod tables;
 
 use pgweir::demo::cluster::free_port;
