@@ -15,6 +15,7 @@ use pgweir::session::from_server::link;
 use pgweir::session::params::ParamSet;
 use pgweir::session::prepared::Registry;
 use pgweir::session::server_state::ServerState;
+use pgweir::telemetry::stats::Times;
 use pipe::Pipe;
 
 use crate::frames::Frames;
@@ -44,6 +45,7 @@ struct Wire {
     server: End,
     client_state: ClientState,
     server_state: ServerState,
+    times: Times,
 }
 
 impl Wire {
@@ -59,6 +61,7 @@ impl Wire {
             server: End::default(),
             client_state,
             server_state: ServerState::new(params),
+            times: Times::default(),
         }
     }
 
@@ -76,6 +79,7 @@ impl Wire {
             server_side: self.server.side(),
             hold: Hold::Transaction,
             course: &mut course,
+            times: &self.times,
             writes: None,
         };
         let mut context = Context::from_waker(Waker::noop());

@@ -6,7 +6,9 @@
 pub mod change;
 mod connections;
 mod levers;
+mod numbers;
 mod routing;
+mod source;
 mod tables;
 
 #[cfg(test)]

@@ -43,4 +43,4 @@ pub use replicas::ReplicaSpec;
 pub use settings::Settings;
 pub use show::ConfigRow;
 pub use source::FileSource;
-pub use value::{CheckQuery, SocketDir, Workers};
+pub use value::{CheckQuery, HttpAddress, SocketDir, Workers};

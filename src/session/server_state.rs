@@ -10,6 +10,7 @@ use super::client_state::Body;
 use super::owed::{CloseFor, CopyTail, Expect, MAX_OWED, Owed, ParseFor, SyncSent};
 use super::params::ParamSet;
 use super::prepared::ServerStatements;
+use super::refusals::Refusals;
 use crate::protocol::TransactionStatus;
 
 /// What happens to a frame from the server.
@@ -136,6 +137,8 @@ pub struct ServerState {
     pub params: Arc<ParamSet>,
     /// Statements that the server holds under our names.
     pub prepared: ServerStatements,
+    /// Errors that it has sent since somebody took them.
+    pub refusals: Refusals,
 }
 
 impl ServerState {
@@ -157,6 +160,7 @@ impl ServerState {
             reported: Arc::clone(&params),
             params,
             prepared: ServerStatements::default(),
+            refusals: Refusals::default(),
         }
     }
 

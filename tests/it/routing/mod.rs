@@ -15,4 +15,4 @@ mod stage;
 mod traps;
 mod wishes;
 
-use stage::{Expect, Place, Protocol, Stage};
+pub use stage::{Expect, Place, Protocol, Stage};
