@@ -52,7 +52,8 @@ impl Client {
             ..
         } = self;
         let mut acquire = mailbox.acquire(pool, &request, std_now);
-        if let Some(lease) = acquire.take_ready() {
+        if let Some(mut lease) = acquire.take_ready() {
+            lease.state.waited_us = 0;
             return Ok(Granted {
                 lease,
                 origin: Origin::Idle,
@@ -90,9 +91,12 @@ impl Client {
         let waited = until.saturating_duration_since(std_now).as_micros();
         let waited = u64::try_from(waited).unwrap_or(u64::MAX);
         self.stats.add(Counter::WaitTime, waited);
-        lease.map(|lease| Granted {
-            lease,
-            origin: Origin::HandedOver,
+        lease.map(|mut lease| {
+            lease.state.waited_us = waited;
+            Granted {
+                lease,
+                origin: Origin::HandedOver,
+            }
         })
     }
 }

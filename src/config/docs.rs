@@ -75,15 +75,18 @@ This file is printed by `pgweir docs settings`.
 ";
 
 /// Settings that `PgBouncer` does not have.
-pub(super) const OUR_OWN: [&str; 15] = [
+pub(super) const OUR_OWN: [&str; 18] = [
     "availability_zone",
     "error_codes",
     "fence_interval",
     "fence_scope",
     "fence_wait",
     "log_format",
+    "log_min_duration",
     "monitor_user",
     "pool_connect_parallelism",
+    "query_stats",
+    "query_stats_max",
     "replica_check_period",
     "replica_check_timeout",
     "replica_max_lag",

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::calls::Calls;
 use super::client_state::Body;
 use super::owed::{CloseFor, CopyTail, Expect, MAX_OWED, Owed, ParseFor, SyncSent};
 use super::params::ParamSet;
@@ -136,6 +137,10 @@ pub struct ServerState {
     pub params: Arc<ParamSet>,
     /// Statements that the server holds under our names.
     pub prepared: ServerStatements,
+    /// Calls under way, where somebody wants to know of them.
+    pub(super) calls: Option<Box<Calls>>,
+    /// How long the client has waited for this connection, in microseconds.
+    pub waited_us: u64,
 }
 
 impl ServerState {
@@ -157,6 +162,8 @@ impl ServerState {
             reported: Arc::clone(&params),
             params,
             prepared: ServerStatements::default(),
+            calls: None,
+            waited_us: 0,
         }
     }
 

@@ -14,5 +14,6 @@ mod differential;
 mod hostile;
 mod pgbench;
 mod pooling;
+mod queries;
 mod routing;
 mod support;
