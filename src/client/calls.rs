@@ -16,7 +16,7 @@ impl Client {
     /// A link begins.
     pub(super) fn begin_calls(&self, server: &mut ServerState, now: Instant) {
         let Some(terms) = self.terms.calls else {
-            server.begin_calls(None, &self.state.params, now);
+            server.ignore_calls();
             return;
         };
         let queries = &self.pooler.queries;
@@ -30,7 +30,7 @@ impl Client {
                 Some(Target::Primary) | None => Host::Primary,
             },
         };
-        server.begin_calls(Some(&start), &self.state.params, now);
+        server.begin_calls(&start, &self.state.params, now);
     }
 
     /// The link is over.

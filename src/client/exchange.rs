@@ -262,7 +262,9 @@ impl<C: Wire, S: Wire> Exchange<'_, C, S> {
             Fill::Broken(error) => return Err(Stop::ServerBroken(error)),
             Fill::Read(count) => {
                 self.course.received.1 += count;
-                self.hear(count);
+                if self.server.follows_calls() {
+                    self.hear(count);
+                }
             }
         }
         progress = Progress::Made;
@@ -283,14 +285,22 @@ impl<C: Wire, S: Wire> Exchange<'_, C, S> {
         Ok(progress)
     }
 
+    /// What the client has sent goes to the server now.
+    #[inline(never)]
+    fn tell_time(&mut self) {
+        let now = self.course.now;
+        let now = now.unwrap_or_else(|| Instant::now().into_std());
+        self.course.now = Some(now);
+        self.server.tell_time(now);
+    }
+
     /// So many bytes have come from the server. The clock is read once for them: what ends with them,
     /// ends now.
+    #[inline(never)]
     fn hear(&mut self, count: u64) {
-        if self.server.follows_calls() {
-            let now = Instant::now().into_std();
-            self.course.now = Some(now);
-            self.server.heard(now, count);
-        }
+        let now = Instant::now().into_std();
+        self.course.now = Some(now);
+        self.server.heard(now, count);
     }
 
     fn client_to_server(&mut self, cx: &mut Context<'_>) -> Result<Progress, Stop> {
@@ -322,16 +332,14 @@ impl<C: Wire, S: Wire> Exchange<'_, C, S> {
     }
 
     /// Deals with what the client has sent already.
+    #[inline]
     fn pass_on_input(&mut self) -> Result<Passed, Stop> {
         let before = self.client_side.input.len();
         if before == 0 {
             return Ok(Passed::Nothing);
         }
         if self.server.follows_calls() {
-            let now = self.course.now;
-            let now = now.unwrap_or_else(|| Instant::now().into_std());
-            self.course.now = Some(now);
-            self.server.tell_time(now);
+            self.tell_time();
         }
         let bytes = ClientBytes {
             input: self.client_side.input,

@@ -66,8 +66,8 @@ impl Books {
 
     /// The book of a worker, numbered from 0.
     pub fn of(&self, worker: usize) -> &Arc<WorkerBook> {
-        let at = worker % self.books.len();
-        self.books.get(at).expect("there is a book for each worker")
+        let book = self.books.get(worker).or(self.books.first());
+        book.expect("there is a book for each worker")
     }
 
     /// Forgets all that was counted.

@@ -380,55 +380,61 @@ impl Calls {
     }
 
     /// Counts the calls that have ended with what was heard last.
+    #[inline]
     pub(super) fn settle(&mut self) {
-        if self.ended == 0 {
-            return;
+        if self.ended > 0 {
+            self.count_ended();
         }
-        let Self {
-            book, queue, ended, ..
-        } = self;
-        let Some(first) = queue.front() else {
+    }
+
+    fn count_ended(&mut self) {
+        let ended = std::mem::take(&mut self.ended);
+        let Some(first) = self.queue.front() else {
             return;
         };
         let began = self.answered.map_or(first.sent, |at| at.max(first.sent));
-        let together = micros(self.now.saturating_duration_since(began));
-        let share = if *ended == 1 {
-            together
-        } else {
-            together / (*ended as u64)
-        };
+        let mut share = micros(self.now.saturating_duration_since(began));
         self.answered = Some(self.now);
-        let (now, terms, host) = (self.now, self.terms, self.host);
+        if ended > 1 {
+            share /= ended as u64;
+        }
+        let Self {
+            book,
+            queue,
+            now,
+            terms,
+            host,
+            waited_us,
+            slow,
+            ..
+        } = self;
         book.with(|book| {
-            for call in queue.drain(..*ended) {
-                let waited_us = std::mem::take(&mut self.waited_us);
-                let server_us = if *ended == 1 {
-                    share
+            for _ in 0..ended {
+                let Some(call) = queue.pop_front() else {
+                    return;
+                };
+                let server_us = if ended > 1 {
+                    micros(now.saturating_duration_since(call.sent)).min(share)
                 } else {
-                    share.min(micros(now.saturating_duration_since(call.sent)))
+                    share
+                };
+                let answered = Answered {
+                    rows: call.rows,
+                    bytes: call.bytes,
+                    server_us,
+                    waited_us: std::mem::take(waited_us),
+                    outcome: call.outcome,
+                    host: *host,
                 };
                 if terms.counting == Counting::On {
-                    let answered = Answered {
-                        rows: call.rows,
-                        bytes: call.bytes,
-                        server_us,
-                        waited_us,
-                        outcome: call.outcome,
-                        host,
-                    };
                     book.count(call.place, &answered);
                 }
-                let slow = terms.slow_us.is_some_and(|us| waited_us + server_us >= us);
-                if slow && self.slow.len() < MAX_SLOW {
-                    self.slow.push(Slow {
-                        waited_us,
-                        server_us,
-                        words: book.words(call.place),
-                    });
+                let all = answered.waited_us.saturating_add(server_us);
+                if all >= terms.slow_us.unwrap_or(u64::MAX) {
+                    note_slow(slow, &answered, book.words(call.place));
                 }
             }
         });
-        self.ended = 0;
     }
 
     /// The link is over, and who was not answered will not be.
@@ -459,22 +465,30 @@ impl Calls {
     }
 }
 
+#[cold]
+fn note_slow(slow: &mut Vec<Slow>, call: &Answered, words: Option<(Fingerprint, Arc<str>)>) {
+    if slow.len() < MAX_SLOW {
+        slow.push(Slow {
+            waited_us: call.waited_us,
+            server_us: call.server_us,
+            words,
+        });
+    }
+}
+
 /// The number at the end of a command's tag: `SELECT 5`, `INSERT 0 5`.
 fn rows(tag: &[u8]) -> u64 {
     let tag = tag.strip_suffix(b"\0").unwrap_or(tag);
-    let mut rows = 0_u64;
-    let mut place = 1_u64;
-    for byte in tag.iter().rev() {
-        match byte {
-            b'0'..=b'9' => {
-                rows = rows.saturating_add(u64::from(byte - b'0').saturating_mul(place));
-                place = place.saturating_mul(10);
-            }
-            b' ' => return rows,
-            _ => return 0,
-        }
-    }
-    0
+    let Some(space) = tag.iter().rposition(|byte| *byte == b' ') else {
+        return 0;
+    };
+    let number = tag.split_at(space + 1).1;
+    number.iter().fold(0, |rows: u64, byte| match byte {
+        b'0'..=b'9' => rows
+            .saturating_mul(10)
+            .saturating_add(u64::from(byte - b'0')),
+        _ => 0,
+    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 
 use super::calls::Bound;
 use super::from_client::Pump;
-use super::owed::Said;
 use crate::protocol::{HEADER_LEN, Header, frontend};
 use crate::queries::MAX_READ;
 
@@ -85,8 +84,8 @@ impl Pump<'_> {
         }
     }
 
-    /// A `Bind` is about to be sent, with these names.
-    pub(super) fn note_bind(&mut self, said: &Said) {
+    /// A `Bind` is sent as it came.
+    pub(super) fn note_raw_bind(&mut self) {
         let Some(calls) = self
             .server
             .as_deref_mut()
@@ -99,11 +98,10 @@ impl Pump<'_> {
             .input
             .get(self.run + HEADER_LEN..)
             .unwrap_or_default();
-        if let Ok(head) = frontend::bind_head(body) {
-            let bound = match said {
-                Said::Ours(binding) => Bound::Known(&binding.statement),
-                Said::AsItIs | Said::Nobody(_) => Bound::Named(head.statement),
-            };
+        if body.starts_with(b"\0\0") {
+            calls.bind(b"", Bound::Named(b""), &self.client.params);
+        } else if let Ok(head) = frontend::bind_head(body) {
+            let bound = Bound::Named(head.statement);
             calls.bind(head.portal, bound, &self.client.params);
         }
     }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use bytes::{Buf, BufMut};
 
+use super::calls::Bound;
 use super::client_state::{Body, ClientError, MAX_NAME, Tracking};
 use super::from_client::{FromClient, Next, Pump, body_left};
 use super::from_client_calls::Whole;
@@ -215,7 +216,7 @@ impl Pump<'_> {
         }
         let next = self.extended(header, Expect::Bind(Said::AsItIs));
         if matches!(next, Next::Frame) {
-            self.note_bind(&Said::AsItIs);
+            self.note_raw_bind();
             self.client.tally.binds += 1;
         }
         next
@@ -223,13 +224,19 @@ impl Pump<'_> {
 
     fn put_renamed_bind(&mut self, header: Header, head_length: usize, said: Said) {
         self.flush_run();
-        self.note_bind(&said);
         let ours = match &said {
             Said::Ours(binding) => binding.statement.name(),
             Said::AsItIs | Said::Nobody(_) => NOBODY.as_bytes(),
         };
         let body = self.bytes.input.split_at(HEADER_LEN).1;
         if let Ok(head) = frontend::bind_head(body) {
+            if let Some(calls) = self.server.as_mut().and_then(|s| s.calls.as_deref_mut()) {
+                let bound = match &said {
+                    Said::Ours(binding) => Bound::Known(&binding.statement),
+                    Said::AsItIs | Said::Nobody(_) => Bound::Named(NOBODY.as_bytes()),
+                };
+                calls.bind(head.portal, bound, &self.client.params);
+            }
             let out = self.client.with_buffer(self.bytes.to_server);
             frontend::put_bind_head(out, head, ours, header.body_len());
         }

@@ -91,22 +91,18 @@ impl Pump<'_> {
 }
 
 impl ServerState {
-    /// A link begins. Calls are followed where there are terms for that.
-    pub fn begin_calls(
-        &mut self,
-        start: Option<&LinkStart<'_>>,
-        params: &Arc<ParamSet>,
-        now: Instant,
-    ) {
-        let Some(start) = start else {
-            self.calls = None;
-            return;
-        };
+    /// A link begins in which calls are followed.
+    pub fn begin_calls(&mut self, start: &LinkStart<'_>, params: &Arc<ParamSet>, now: Instant) {
         let waited_us = std::mem::take(&mut self.waited_us);
         let make = || Box::new(Calls::new(start, params, now));
         self.calls
             .get_or_insert_with(make)
             .begin(start, waited_us, now);
+    }
+
+    /// A link begins in which nobody wants to know of calls.
+    pub fn ignore_calls(&mut self) {
+        self.calls = None;
     }
 
     /// Whether somebody wants to know of calls, so that the time must be told.

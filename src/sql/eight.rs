@@ -27,12 +27,6 @@ pub fn name_length(bytes: u64) -> usize {
     (others.trailing_zeros() / 8) as usize
 }
 
-/// Marks, with its highest bit, each byte that is a digit or a double quote.
-pub fn digits_and_quotes(bytes: u64) -> u64 {
-    let ascii = bytes & LOW;
-    (between(ascii, b'0', b'9') | between(ascii, b'"', b'"')) & !bytes
-}
-
 /// Up to eight bytes; what is missing is zero.
 pub fn load(bytes: &[u8]) -> u64 {
     if let Some(eight) = bytes.first_chunk() {
@@ -71,11 +65,6 @@ mod tests {
                     };
                     let length = bytes.iter().take_while(|byte| is_name(byte)).count();
                     assert_eq!(name_length(number), length, "{bytes:?}");
-                    let marks = bytes.map(|byte| match byte {
-                        b'0'..=b'9' | b'"' => 0x80,
-                        _ => 0,
-                    });
-                    assert_eq!(digits_and_quotes(number).to_le_bytes(), marks, "{bytes:?}");
                 }
             }
         }

@@ -8,60 +8,107 @@
 use super::eight;
 use super::fingerprint::Mixer;
 
-/// Marks of what is mixed in: up to eight bytes, a number that stands alone, all behind a quote.
-const BYTES: u64 = 1 << 60;
-const NUMBER: u64 = 2 << 60;
-const QUOTED: u64 = 3 << 60;
+/// Bytes that are looked at together.
+const BLOCK: usize = 16;
+
+/// What comes behind a block that is not full; so many bytes of it count.
+const NUMBER: u64 = 1 << 60;
+const DIGITS: u64 = 2 << 60;
+const QUOTE: u64 = 3 << 60;
+const END: u64 = 4 << 60;
 
 /// The shape of a text, as a number that nobody can aim at who does not know the key.
 pub fn shape(sql: &[u8], key: u64) -> u64 {
     let mut mixer = Mixer::new(key);
     let (mut rest, mut last) = (sql, b' ');
-    while !rest.is_empty() {
-        let length = rest.len().min(8);
-        let bytes = eight::load(rest);
-        let special = eight::digits_and_quotes(bytes);
-        if special == 0 {
-            mixer.mix(bytes, BYTES | length as u64);
-            last = rest.get(length - 1).copied().unwrap_or(last);
-            rest = rest.get(length..).unwrap_or_default();
-            continue;
+    loop {
+        while let Some((block, more)) = rest.split_first_chunk::<BLOCK>()
+            && !has_digit_or_quote(block)
+        {
+            mix_block(&mut mixer, block);
+            (rest, last) = (more, block[BLOCK - 1]);
         }
-        let at = (special.trailing_zeros() / 8) as usize;
-        let (before, from) = rest.split_at(at.min(rest.len()));
-        if !before.is_empty() {
-            mixer.mix(eight::load(before), BYTES | at as u64);
-            last = before.last().copied().unwrap_or(last);
-        }
-        if from.first() == Some(&b'"') {
-            mix_all(&mut mixer, from);
-            break;
+        let (before, from) = until_digit_or_quote(&mut mixer, rest);
+        let count = before.len() as u64;
+        last = before.last().copied().unwrap_or(last);
+        match from.first() {
+            None => {
+                mixer.mix(count, END);
+                return mixer.finish();
+            }
+            Some(b'"') => {
+                mixer.mix(count, QUOTE);
+                mix_all(&mut mixer, from);
+                return mixer.finish();
+            }
+            Some(_) => {}
         }
         let digits = from.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let (number, behind) = from.split_at(digits);
         if is_of_word(last) || behind.first().is_some_and(|next| is_of_word(*next)) {
-            for part in number.chunks(8) {
-                mixer.mix(eight::load(part), BYTES | part.len() as u64);
-            }
+            mixer.mix(count, DIGITS);
+            mix_all(&mut mixer, number);
         } else {
-            mixer.mix(0, NUMBER);
+            mixer.mix(count, NUMBER);
         }
-        last = b'0';
-        rest = behind;
+        if behind.is_empty() {
+            return mixer.finish();
+        }
+        (rest, last) = (behind, b'0');
     }
-    mixer.finish()
+}
+
+fn is_digit_or_quote(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'"')
+}
+
+/// A look at all bytes at once; the compiler makes a few instructions of it.
+fn has_digit_or_quote(block: &[u8; BLOCK]) -> bool {
+    let special = |any: bool, byte: &u8| any | is_digit_or_quote(*byte);
+    block.iter().fold(false, special)
+}
+
+/// Mixes in what stands before the first digit or quote of the next block, and parts the text there,
+/// or behind the block.
+fn until_digit_or_quote<'a>(mixer: &mut Mixer, rest: &'a [u8]) -> (&'a [u8], &'a [u8]) {
+    let mut block = rest.iter().take(BLOCK);
+    let at = block.position(|byte| is_digit_or_quote(*byte));
+    let (before, from) = rest.split_at(at.unwrap_or_else(|| rest.len().min(BLOCK)));
+    if !before.is_empty() {
+        mix_block(mixer, before);
+    }
+    (before, from)
+}
+
+/// Mixes in no more than a block. Where it is not a whole one, its length has to follow.
+fn mix_block(mixer: &mut Mixer, block: &[u8]) {
+    let (low, high) = block.split_at(block.len().min(8));
+    mixer.mix(eight::load(low), eight::load(high));
 }
 
 fn mix_all(mixer: &mut Mixer, text: &[u8]) {
-    mixer.mix(0, QUOTED);
-    for part in text.chunks(8) {
-        mixer.mix(eight::load(part), BYTES | part.len() as u64);
+    for part in text.chunks(BLOCK) {
+        mix_block(mixer, part);
     }
+    mixer.mix(text.len() as u64, END);
 }
 
 /// Whether digits beside this byte may be part of a longer token than a whole number.
 fn is_of_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | b'.') || !byte.is_ascii()
+    const OF_WORD: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut byte = u8::MAX;
+        loop {
+            table[byte as usize] = byte.is_ascii_alphanumeric()
+                || matches!(byte, b'_' | b'$' | b'.')
+                || !byte.is_ascii();
+            match byte.checked_sub(1) {
+                Some(next) => byte = next,
+                None => break table,
+            }
+        }
+    };
+    OF_WORD[usize::from(byte)]
 }
 
 #[cfg(test)]
