@@ -368,14 +368,14 @@ impl Calls {
         }
     }
 
-    /// An error that has taken so many `Execute`s with it: the first has failed, the others never ran.
-    pub(super) fn batch_failed(&mut self, executes: usize, left: usize) {
-        if executes == 0 {
+    /// An error that has taken so many calls with it: the first has failed, the others never ran.
+    pub(super) fn batch_failed(&mut self, calls: usize, left: usize) {
+        if calls == 0 {
             return;
         }
         self.query_failed();
         self.end(left);
-        let end = (self.ended + executes - 1).min(self.queue.len());
+        let end = (self.ended + calls - 1).min(self.queue.len());
         self.queue.drain(self.ended.min(end)..end);
     }
 
@@ -435,6 +435,12 @@ impl Calls {
                 }
             }
         });
+    }
+
+    /// How many have not been answered.
+    #[cfg(test)]
+    pub(super) fn under_way(&self) -> usize {
+        self.queue.len() - self.ended
     }
 
     /// The link is over, and who was not answered will not be.

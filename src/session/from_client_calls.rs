@@ -1,6 +1,6 @@
 //! Sans-IO. What a client's messages mean for the calls under way (`calls`).
 //!
-//! Invariant: where nobody wants to know of calls, nothing here looks at a byte.
+//! Invariant: on a server of which nobody wants to know the calls, nothing here looks at a byte.
 
 use super::calls::Bound;
 use super::from_client::Pump;
@@ -17,15 +17,13 @@ pub(super) enum Whole {
 }
 
 impl Pump<'_> {
-    fn follows_calls(&self) -> bool {
-        self.server
-            .as_ref()
-            .is_some_and(|server| server.calls.is_some())
-    }
-
-    /// A text that will be read must be there; one that is too long to be read may stream.
+    /// A text that will be read must be there; one that is too long to be read may stream. Without a
+    /// server the same holds, whoever follows calls: a server would have nothing to do with a part,
+    /// go back, and be asked for again at once.
     pub(super) fn text_is_there(&self, header: Header) -> Whole {
-        let wanted = self.follows_calls() && header.body_len() <= MAX_READ;
+        let server = self.server.as_ref();
+        let wanted = server.is_none_or(|server| server.calls.is_some());
+        let wanted = wanted && header.body_len() <= MAX_READ;
         if wanted && self.rest().len() < header.total {
             return Whole::More;
         }

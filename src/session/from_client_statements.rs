@@ -176,7 +176,10 @@ impl Pump<'_> {
 
     pub(super) fn bind(&mut self, header: Header) -> Result<Next, ClientError> {
         let Tracking::On { limit } = self.client.tracking else {
-            return Ok(self.bind_raw(header));
+            return Ok(match self.text_is_there(header) {
+                Whole::Enough => self.bind_raw(header),
+                Whole::More => Next::Stop(FromClient::Drained),
+            });
         };
         let available = header.total.min(self.rest().len());
         let Some(body) = self.rest().get(HEADER_LEN..available) else {
@@ -211,9 +214,6 @@ impl Pump<'_> {
     }
 
     pub(super) fn bind_raw(&mut self, header: Header) -> Next {
-        if self.text_is_there(header) == Whole::More {
-            return Next::Stop(FromClient::Drained);
-        }
         let next = self.extended(header, Expect::Bind(Said::AsItIs));
         if matches!(next, Next::Frame) {
             self.note_raw_bind();

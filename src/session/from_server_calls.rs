@@ -19,6 +19,10 @@ pub(super) enum Hit {
     Batch,
 }
 
+fn is_call(entry: &Expect) -> bool {
+    matches!(entry, Expect::Query | Expect::Execute)
+}
+
 impl Pump<'_> {
     /// `CommandComplete` came.
     pub(super) fn note_completed(&mut self, header: Header, deliver: Deliver) {
@@ -78,8 +82,8 @@ impl Pump<'_> {
         match hit {
             Hit::Query => calls.query_failed(),
             Hit::Batch => {
-                let is_execute = |entry: &&Expect| matches!(entry, Expect::Execute);
-                calls.batch_failed(dropped.iter().filter(is_execute).count(), behind);
+                let calls_dropped = dropped.iter().filter(|entry| is_call(entry)).count();
+                calls.batch_failed(calls_dropped, behind);
             }
         }
     }
@@ -114,6 +118,15 @@ impl ServerState {
     pub fn tell_time(&mut self, now: Instant) {
         if let Some(calls) = self.calls.as_deref_mut() {
             calls.tell(now);
+        }
+    }
+
+    /// What must hold between two messages: each entry that is a call has its call, and no other has.
+    #[cfg(test)]
+    pub(super) fn check_calls(&self) {
+        if let Some(calls) = self.calls.as_deref() {
+            let owed = self.owed().iter().filter(|entry| is_call(entry)).count();
+            assert_eq!(calls.under_way(), owed, "{:?}", self.owed());
         }
     }
 

@@ -239,6 +239,12 @@ impl Owed {
         self.queue.iter().find(|entry| !silent(entry))
     }
 
+    /// All entries.
+    #[cfg(test)]
+    pub fn iter(&self) -> impl Iterator<Item = &Expect> {
+        self.queue.iter()
+    }
+
     /// The last entry.
     pub fn back(&self) -> Option<&Expect> {
         self.queue.back()
