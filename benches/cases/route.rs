@@ -14,7 +14,7 @@ use pgweir::config::{Role, RouteMode};
 use pgweir::route::cache::{Cache, Reading};
 use pgweir::route::decide::{Attempt, Target};
 use pgweir::route::dialect::Dialect;
-use pgweir::route::plan::{Desk, Plan, Rules, Standing, plan};
+use pgweir::route::plan::{Counting, Desk, Plan, Rules, Standing, plan};
 use pgweir::route::segment::Alone;
 use pgweir::route::session::{HoldBegin, Session};
 use pgweir::session::client_state::{ClientState, SimpleQuery, Tracking};
@@ -117,6 +117,7 @@ impl Table {
             scope: Scope::Session,
             standing: Standing::Unlinked,
             alone: Alone::Allowed,
+            counting: Counting::Once,
             attempt: Attempt::First,
             now: self.now,
             chance: Chance::new(1),

@@ -301,6 +301,7 @@ async fn attend(
         _ = janitor::run(pooler.pools.clone()) => {}
         _ = keep_averages(pooler) => {}
         _ = monitor::run(pooler) => {}
+        _ = host.take_found_replicas() => {}
     }
     Ok(())
 }

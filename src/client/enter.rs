@@ -26,6 +26,7 @@ use crate::pooler::admission::{Caps, Place};
 use crate::pooler::limits::scram_iterations;
 use crate::pooler::servers::socket_options;
 use crate::protocol::startup::{Replication, StartupPacket, classify_parameters};
+use crate::route::wishes::{Wishes, is_wish};
 use crate::session::client_login::{
     ClientAuth, ClientLoginRequest, LoginChance, Proof, UserLookup,
 };
@@ -47,6 +48,8 @@ pub struct Guest {
     pub proof: BytesMut,
     /// Tracked parameters that it set.
     pub parameters: Vec<(String, String)>,
+    /// Where it wants to be sent.
+    pub wishes: Wishes,
     /// Its place among the clients; the console takes none.
     pub place: Option<Place>,
     /// When its login must be over.
@@ -129,6 +132,7 @@ pub fn enter(
             packet,
             proof: BytesMut::new(),
             parameters: Vec::new(),
+            wishes: Wishes::default(),
             place: None,
             deadline,
         });
@@ -185,6 +189,7 @@ async fn admit(
 ) -> Result<Option<Rights>, Fault> {
     greeting::negotiate(&mut guest.stream, &guest.packet).await?;
     guest.parameters = parameters(config, &guest.visitor, &mut guest.packet)?;
+    guest.wishes = Wishes::take(&mut guest.parameters)?;
     let console = CONSOLE_DATABASES.contains(&&*guest.packet.database);
     if guest.packet.replication != Replication::None && !console {
         return Err(Fault::Unsupported("replication connection"));
@@ -230,6 +235,7 @@ fn parameters(
     let tracked = |name: &str| {
         TRACKED.iter().any(|known| known.eq_ignore_ascii_case(name))
             || listed(&settings.track_extra_parameters, name)
+            || is_wish(name)
     };
     let ignored = |name: &str| listed(&settings.ignore_startup_parameters, name);
     let mut parameters = classify_parameters(packet, &tracked, &ignored)?;

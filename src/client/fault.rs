@@ -10,6 +10,7 @@ use crate::pooler::control::Leave;
 use crate::protocol::reply::Report;
 use crate::protocol::startup::StartupError;
 use crate::protocol::{FrameError, Severity, SqlState};
+use crate::route::wishes::BadWish;
 use crate::session::client_login::{ErrorCodes, LoginError};
 use crate::session::client_state::ClientError;
 
@@ -19,6 +20,9 @@ pub enum Fault {
     /// The startup packet.
     #[error(transparent)]
     Startup(#[from] StartupError),
+    /// A startup parameter of ours has a value that means nothing.
+    #[error(transparent)]
+    Wish(#[from] BadWish),
     /// The proof of who it is.
     #[error("{}", .0.report(ErrorCodes::PgBouncer).message)]
     Login(#[from] LoginError),
@@ -108,6 +112,7 @@ impl Fault {
             Self::Startup(_) | Self::LoginFrame(_) | Self::Protocol(_) => {
                 SqlState::PROTOCOL_VIOLATION
             }
+            Self::Wish(_) => SqlState::INVALID_PARAMETER_VALUE,
             Self::Full(_) => SqlState::TOO_MANY_CONNECTIONS,
             Self::NotAllowed | Self::NoSuchUser | Self::Login(_) => SqlState::INVALID_AUTHORIZATION,
             Self::NoSuchDatabase(_) => SqlState::NO_SUCH_DATABASE,

@@ -13,13 +13,14 @@ use super::exchange::Again;
 use super::fault::Fault;
 use super::life::{Client, Goodbye};
 use super::routing::{Link, StillGood, Wrote};
+use crate::cluster::Demand;
 use crate::cluster::position::MayRead;
 use crate::config::RouteMode;
 use crate::pool::{PoolId, Refusal};
-use crate::pooler::clusters::scope_of;
+use crate::pooler::terms::RouteTerms;
 use crate::route::cache::Lesson;
 use crate::route::decide::{Outlook, Target};
-use crate::route::plan::{Plan, Trial};
+use crate::route::plan::{Counting, Plan, Trial};
 use crate::route::segment::Alone;
 use crate::session::client_state::ClientState;
 use crate::session::from_server::begin;
@@ -32,46 +33,91 @@ const MAX_FAILURES: u8 = 4;
 /// The same where the last one was the primary's: it may have been killed for what it did.
 const MAX_ON_PRIMARY: u8 = 2;
 
-/// The longest wait for a connection to a replica; behind it the read goes to the primary.
+/// The longest wait for a connection to a replica, behind which the read goes to the primary; and
+/// for a position.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Client {
-    /// Whether a read would rather wait for a replica than go to the primary (`fence_wait`).
-    pub(super) fn may_wait_for_replica(&self) -> bool {
-        let Some(route) = self.route.as_deref() else {
-            return false;
-        };
-        let pending = route.next.is_some_and(|next| {
-            next.decision.outlook == Outlook::Pending && next.decision.target == Target::Primary
-        });
-        pending && !route.terms.fence_wait.is_zero() && route.terms.mode == RouteMode::On
+    /// How long the segment at hand waits for a replica before it goes to the primary: as long as
+    /// `fence_wait` says, or for a moment now and then.
+    pub(super) fn wait_for_replica(&mut self) -> Option<Duration> {
+        let route = self.route.as_deref_mut()?;
+        let decision = route.next?.decision;
+        match (decision.target, decision.outlook) {
+            (Target::Replica(_), _) => route.lull.over(),
+            (Target::Primary, Outlook::Settled) => {}
+            (Target::Primary, Outlook::Pending) => {
+                let RouteTerms {
+                    mode,
+                    fence_wait,
+                    fence_interval,
+                    ..
+                } = route.terms;
+                return match mode {
+                    RouteMode::Off | RouteMode::Observe => None,
+                    RouteMode::On if !fence_wait.is_zero() => Some(fence_wait),
+                    RouteMode::On => {
+                        let now = Instant::now().into_std();
+                        route.lull.of_read(now, fence_interval)
+                    }
+                };
+            }
+        }
+        None
     }
 
-    /// Waits until a replica is known to show what the client has written and seen, or for long
-    /// enough.
-    pub(super) async fn wait_for_replica(&mut self) {
+    /// Waits until a replica is known to show what the client has written and seen, or for that
+    /// long.
+    pub(super) async fn until_replica(&mut self, limit: Duration) {
         let Some(route) = self.route.as_deref() else {
             return;
         };
         let cluster = Arc::clone(&route.cluster);
-        let deadline = Instant::now() + route.terms.fence_wait;
+        let deadline = Instant::now() + limit;
         loop {
-            cluster.demand();
+            let Some(before) = self.route.as_deref().and_then(|route| route.next) else {
+                return;
+            };
+            cluster.demand(Demand::Awaited);
             let seen = cluster.view().generation;
             let newer = cluster.until(|view| view.generation > seen);
             if timeout_at(deadline, newer).await.is_err() {
                 return;
             }
-            let Plan::Go(journey) = self.plan(Alone::NeedsServer, None) else {
+            let counting = Counting::Instead(before.decision);
+            let Plan::Go(journey) = self.plan(Alone::NeedsServer, None, counting) else {
                 return;
             };
             if let Some(route) = self.route.as_deref_mut() {
                 route.next = Some(journey);
-            }
-            if journey.decision.target != Target::Primary {
-                return;
+                if journey.decision.target != Target::Primary {
+                    route.lull.over();
+                    return;
+                }
             }
         }
+    }
+
+    /// Whether the client waits to be told where it stands, and for nothing else.
+    pub(super) fn awaits_position(&self) -> bool {
+        let route = self.route.as_deref();
+        route.is_some_and(|route| route.session.awaits_position())
+    }
+
+    /// Waits until that is known, or for long enough.
+    pub(super) async fn until_position(&mut self) {
+        let Some(route) = self.route.as_deref_mut() else {
+            return;
+        };
+        let cluster = Arc::clone(&route.cluster);
+        let deadline = Instant::now() + PATIENCE;
+        cluster.demand(Demand::Awaited);
+        let known = cluster.until(|view| {
+            cluster.demand(Demand::Awaited);
+            route.session.position.lsn(view).is_some()
+        });
+        // Without an answer it is told what is known then: nothing.
+        let _known_or_not = timeout_at(deadline, known).await;
     }
 
     /// The pool that the next segment waits in.
@@ -143,8 +189,7 @@ impl Client {
             return StillGood::Yes;
         };
         let view = route.cluster.view();
-        let scope = scope_of(route.terms.scope, route.writes.as_deref());
-        match route.session.position.may_read(&view, host, scope) {
+        match route.session.position.may_read(&view, host, route.scope) {
             MayRead::Yes => StillGood::Yes,
             MayRead::Behind | MayRead::Unknown | MayRead::NotServing => StillGood::No,
         }
@@ -193,7 +238,7 @@ impl Client {
 
     /// The client has sent more than was granted: more may go to the server at hand, or it waits.
     pub(super) fn open_gate(&mut self, server: &ServerState) {
-        let plan = self.plan(Alone::NeedsServer, Some(server));
+        let plan = self.plan(Alone::NeedsServer, Some(server), Counting::Once);
         let Self {
             route,
             state,
@@ -227,7 +272,7 @@ impl Client {
             }
             Plan::Loose(_) if is_on_trial => shut(state),
             Plan::Loose(bytes) => grant(state, bytes),
-            Plan::Own | Plan::Answered(_) => grant(state, input.len()),
+            Plan::Own | Plan::Answered(_) | Plan::Later => grant(state, input.len()),
         }
     }
 
@@ -282,7 +327,7 @@ impl Client {
 
     /// Looks at the segment once more, so that its statements are the ones that came back.
     fn learn(&mut self, lesson: Lesson) {
-        self.plan(Alone::NeedsServer, None);
+        self.plan(Alone::NeedsServer, None, Counting::Not);
         if let Some(route) = self.route.as_deref_mut() {
             route
                 .cluster

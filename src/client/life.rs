@@ -108,8 +108,12 @@ impl Client {
             if let Err(goodbye) = self.idle().await {
                 break goodbye;
             }
-            if self.may_wait_for_replica() {
-                Box::pin(self.wait_for_replica()).await;
+            if self.awaits_position() {
+                Box::pin(self.until_position()).await;
+                continue;
+            }
+            if let Some(limit) = self.wait_for_replica() {
+                Box::pin(self.until_replica(limit)).await;
             }
             let granted = match self.wait_for_server().await {
                 Ok(granted) => granted,

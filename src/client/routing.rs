@@ -11,9 +11,10 @@ use std::time::Instant as StdInstant;
 use tokio::time::Instant;
 
 use super::life::Client;
+use crate::cluster::Demand;
 use crate::cluster::choice::Chance;
 use crate::cluster::gauge::Gauge;
-use crate::cluster::position::SharedWrites;
+use crate::cluster::position::{Scope, SharedWrites};
 use crate::cluster::view::HostId;
 use crate::config::{PoolMode, Role, RouteMode};
 use crate::net::flow::release;
@@ -23,7 +24,8 @@ use crate::pooler::terms::RouteTerms;
 use crate::route::cache::Reading;
 use crate::route::decide::{Attempt, Outlook, Target};
 use crate::route::dialect::Spoken;
-use crate::route::plan::{Desk, Journey, Plan, Rules, Standing, Trial, plan};
+use crate::route::lull::Lull;
+use crate::route::plan::{Counting, Desk, Journey, Plan, Rules, Standing, Trial, plan};
 use crate::route::segment::Alone;
 use crate::route::session::{HoldBegin, Pin, Session};
 use crate::session::client_state::{ClientError, ClientState};
@@ -47,6 +49,9 @@ pub(super) struct Route {
     pub(super) failures: u8,
     /// How the client writes SQL.
     spoken: Spoken,
+    pub(super) lull: Lull,
+    /// What the segment at hand must show: writes that end while it waits need not be in it.
+    pub(super) scope: Scope,
 }
 
 /// The server at hand.
@@ -94,6 +99,8 @@ impl Route {
             link: None,
             failures: 0,
             spoken: Spoken::with(params),
+            lull: Lull::default(),
+            scope: Scope::Off,
         }
     }
 
@@ -126,12 +133,18 @@ impl Route {
     }
 
     /// New terms count from the next transaction on.
-    pub(super) fn refresh(&mut self, terms: RouteTerms, user: &Arc<str>) {
-        if self.terms != terms {
+    fn refresh(&mut self, cluster: Arc<LiveCluster>, terms: RouteTerms, user: &Arc<str>) {
+        if !Arc::ptr_eq(&self.cluster, &cluster) {
+            // The entry had no replicas for a while: the numbers of these hosts are others'.
+            let now = Instant::now().into_std();
+            self.session.position.strayed(now);
+            self.writes = cluster.shared_writes(terms.scope, user);
+            self.cluster = cluster;
+        } else if self.terms != terms {
             self.writes = self.cluster.shared_writes(terms.scope, user);
-            self.terms = terms;
         }
-        self.pools.clear(); // hosts may have other places in the list
+        self.terms = terms;
+        self.pools.clear();
     }
 
     pub(super) fn standing(&self, server: Option<&ServerState>) -> Standing {
@@ -189,17 +202,15 @@ impl Client {
     /// Routes the client's statements, or no longer, as its terms say.
     pub(super) fn adopt_route(&mut self) {
         let card = &self.facts.card;
+        let cluster = || {
+            let now = Instant::now().into_std();
+            self.pooler.clusters.enter(&card.database, now)
+        };
         match (&mut self.route, self.terms.route) {
-            (Some(route), Some(terms)) => route.refresh(terms, &card.user),
+            (Some(route), Some(terms)) => route.refresh(cluster(), terms, &card.user),
             (None, Some(terms)) => {
-                let now = Instant::now().into_std();
-                let cluster = self.pooler.clusters.enter(&card.database, now);
-                self.route = Some(Box::new(Route::new(
-                    cluster,
-                    terms,
-                    &card.user,
-                    &self.state.params,
-                )));
+                let (user, params) = (&card.user, &self.state.params);
+                self.route = Some(Box::new(Route::new(cluster(), terms, user, params)));
                 self.state.routed = Some(Box::default());
             }
             // What has begun here is sent first.
@@ -218,7 +229,7 @@ impl Client {
                 return self.deal_with_input();
             }
             let before = self.input.len();
-            match self.plan(Alone::Allowed, None) {
+            match self.plan(Alone::Allowed, None, Counting::Once) {
                 Plan::More => return Ok(FromClient::Drained),
                 Plan::Answered(bytes) => {
                     skip(&mut self.input, bytes);
@@ -226,6 +237,7 @@ impl Client {
                     self.state.tally.queries += 1;
                 }
                 Plan::Go(journey) => return Ok(self.sets_out(journey)),
+                Plan::Later => return Ok(FromClient::NeedServer),
                 Plan::Own | Plan::Loose(_) => match self.deal_with_input()? {
                     FromClient::NeedServer => return Ok(self.needs_some_server()),
                     FromClient::Drained if self.input.len() != before => {}
@@ -244,14 +256,21 @@ impl Client {
 
     /// The session cannot answer what it was left to.
     fn needs_some_server(&mut self) -> FromClient {
-        match self.plan(Alone::NeedsServer, None) {
+        match self.plan(Alone::NeedsServer, None, Counting::Once) {
             Plan::Go(journey) => self.sets_out(journey),
-            Plan::More | Plan::Own | Plan::Answered(_) | Plan::Loose(_) => FromClient::Drained,
+            Plan::More | Plan::Own | Plan::Answered(_) | Plan::Loose(_) | Plan::Later => {
+                FromClient::Drained
+            }
         }
     }
 
     /// What comes next, with that server at hand.
-    pub(super) fn plan(&mut self, alone: Alone, server: Option<&ServerState>) -> Plan {
+    pub(super) fn plan(
+        &mut self,
+        alone: Alone,
+        server: Option<&ServerState>,
+        counting: Counting,
+    ) -> Plan {
         let Some(route) = self.route.as_deref_mut() else {
             return Plan::Own;
         };
@@ -267,8 +286,13 @@ impl Client {
             writes,
             failures,
             spoken,
+            scope,
             ..
         } = route;
+        match counting {
+            Counting::Once => *scope = scope_of(terms.scope, writes.as_deref()),
+            Counting::Instead(_) | Counting::Not => {}
+        }
         let dialect = spoken.now(&self.state.params);
         let hold = match (terms.mode, self.terms.mode, terms.role) {
             (RouteMode::On, PoolMode::Transaction, Role::Auto) => HoldBegin::Yes,
@@ -286,9 +310,10 @@ impl Client {
                 },
                 access: dialect.access,
                 view: &view,
-                scope: scope_of(terms.scope, writes.as_deref()),
+                scope: *scope,
                 standing,
                 alone,
+                counting,
                 attempt: match failures {
                     0 => Attempt::First,
                     _ => Attempt::Again,
@@ -309,7 +334,7 @@ impl Client {
         if let Plan::Go(journey) = &made
             && journey.decision.outlook == Outlook::Pending
         {
-            cluster.demand();
+            cluster.demand(Demand::Wanted);
         }
         made
     }

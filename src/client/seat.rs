@@ -22,6 +22,7 @@ use crate::pooler::room::{Room, Welcome};
 use crate::pooler::terms::Terms;
 use crate::pooler::{Pooler, Server};
 use crate::protocol::cancel_key::{ClientKey, PeerId};
+use crate::route::session::Session;
 use crate::session::client_state::ClientState;
 use crate::telemetry::stats::Counter;
 
@@ -218,6 +219,7 @@ impl Seat {
             mut input,
             proof,
             parameters,
+            wishes,
             ..
         } = *guest;
         release(&mut input); // an idle client owns none
@@ -261,6 +263,9 @@ impl Seat {
             route: None,
         };
         client.adopt_route();
+        if let Some(route) = client.route.as_deref_mut() {
+            route.session = Session::with(wishes);
+        }
         client
     }
 }

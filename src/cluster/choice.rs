@@ -67,7 +67,7 @@ impl Chance {
 pub fn choose(
     view: &ClusterView,
     position: &mut Position,
-    scope: Scope<'_>,
+    scope: Scope,
     now: Instant,
     mut chance: Chance,
 ) -> Choice {
@@ -80,9 +80,10 @@ pub fn choose(
     }
     let mut any = Choice::NoReplica;
     let mut field = Field::default();
-    for host in view.hosts.iter().filter(|host| host.is_ready()) {
+    let ready = view.hosts.iter().enumerate();
+    for (place, host) in ready.filter(|(_, host)| host.is_ready()) {
         match position.may_read(view, host.id, scope) {
-            MayRead::Yes => field.add(host.id),
+            MayRead::Yes => field.add(place),
             MayRead::Unknown => any = Choice::Unknown,
             MayRead::Behind if any == Choice::NoReplica => any = Choice::Behind,
             MayRead::Behind | MayRead::NotServing => {}
@@ -97,33 +98,34 @@ pub fn choose(
     }
 }
 
-/// Hosts to choose from, a bit for each; those beyond the 64th never are.
+/// Hosts to choose from, a bit for each by its place; those beyond the 64th never are.
 #[derive(Debug, Clone, Copy, Default)]
 struct Field(u64);
 
 impl Field {
-    fn bit(id: HostId) -> u64 {
-        1_u64.checked_shl(u32::from(id.0)).unwrap_or(0)
+    fn bit(place: usize) -> u64 {
+        let place = u32::try_from(place).unwrap_or(u32::MAX);
+        1_u64.checked_shl(place).unwrap_or(0)
     }
 
     fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    fn add(&mut self, id: HostId) {
-        self.0 |= Self::bit(id);
+    fn add(&mut self, place: usize) {
+        self.0 |= Self::bit(place);
     }
 
-    fn hosts(self, view: &ClusterView) -> impl Iterator<Item = &HostView> {
-        let hosts = view.hosts.iter();
-        hosts.filter(move |host| self.0 & Self::bit(host.id) != 0)
+    fn hosts(self, view: &ClusterView) -> impl Iterator<Item = (usize, &HostView)> {
+        let hosts = view.hosts.iter().enumerate();
+        hosts.filter(move |(place, _)| self.0 & Self::bit(*place) != 0)
     }
 
     /// Those that pass, or all where none does.
     fn prefer(self, view: &ClusterView, mut test: impl FnMut(&HostView) -> bool) -> Self {
         let mut chosen = Self::default();
-        for host in self.hosts(view).filter(|host| test(host)) {
-            chosen.add(host.id);
+        for (place, _) in self.hosts(view).filter(|(_, host)| test(host)) {
+            chosen.add(place);
         }
         if chosen.0 == 0 { self } else { chosen }
     }
@@ -131,13 +133,14 @@ impl Field {
     /// Takes one out, each with a chance of its weight.
     fn draw<'a>(&mut self, view: &'a ClusterView, chance: &mut Chance) -> Option<&'a HostView> {
         let weight = |host: &HostView| u64::from(host.weight.max(1));
-        let mut left = chance.below(self.hosts(view).map(weight).sum());
-        let drawn = self.hosts(view).find(|host| {
+        let weights = self.hosts(view).map(|(_, host)| weight(host));
+        let mut left = chance.below(weights.sum());
+        let (place, drawn) = self.hosts(view).find(|(_, host)| {
             let found = left < weight(host);
             left = left.saturating_sub(weight(host));
             found
         })?;
-        self.0 &= !Self::bit(drawn.id);
+        self.0 &= !Self::bit(place);
         Some(drawn)
     }
 }
@@ -147,7 +150,7 @@ impl Field {
 fn stay_or_move(
     view: &ClusterView,
     position: &mut Position,
-    scope: Scope<'_>,
+    scope: Scope,
     last: &HostView,
     (now, chance): (Instant, &mut Chance),
 ) -> Choice {

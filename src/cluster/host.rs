@@ -12,6 +12,9 @@ use super::view::{Distance, HostId, HostState, HostView, Lag, Sample, Samples};
 /// Shortest pause after a failure; it doubles with each one, up to the check period.
 const RETRY: Duration = Duration::from_millis(50);
 
+/// While a session waits, a host is asked so many times as often as `fence_interval` says.
+const HURRY: u32 = 5;
+
 /// What the configuration says of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostSpec {
@@ -78,8 +81,8 @@ impl Host {
     }
 
     /// New words of the configuration; what is known of the host stays.
-    pub(super) fn set_spec(&mut self, spec: HostSpec) {
-        self.spec = spec;
+    pub(super) fn with_spec(self, spec: HostSpec) -> Self {
+        Self { spec, ..self }
     }
 
     pub(super) fn name(&self) -> &Arc<str> {
@@ -94,7 +97,8 @@ impl Host {
         }
     }
 
-    pub(super) fn observed(&mut self, new: Observation) {
+    /// It has answered. A new epoch gets the number after `epochs`.
+    pub(super) fn observed(&mut self, new: Observation, epochs: &mut u32) {
         let old = self.seen.replace(new);
         let same_run = old.is_some_and(|old| {
             (old.connection, old.started_at, old.role) == (new.connection, new.started_at, new.role)
@@ -109,7 +113,8 @@ impl Host {
             .last()
             .is_some_and(|last| new.shown < last.shown);
         if !same_run || timeline != self.timeline || back {
-            self.epoch = self.epoch.wrapping_add(1);
+            *epochs = epochs.wrapping_add(1);
+            self.epoch = *epochs;
             self.samples.clear();
         }
         self.timeline = timeline;
@@ -169,7 +174,8 @@ impl Host {
     pub(super) fn next_probe(&self, policy: &Policy, demand: Demand, now: Instant) -> Instant {
         let pause = match demand {
             Demand::Idle => policy.check_period,
-            Demand::Waiting => policy.fence_interval.min(policy.check_period),
+            Demand::Wanted => policy.fence_interval.min(policy.check_period),
+            Demand::Awaited => (policy.fence_interval / HURRY).min(policy.check_period),
         };
         let regular = self.asked_at.map_or(now, |asked_at| asked_at + pause);
         self.retry_at.unwrap_or(regular)

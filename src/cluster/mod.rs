@@ -14,6 +14,7 @@ mod lag;
 pub mod observation;
 pub mod position;
 mod roles;
+pub mod roster;
 pub mod state;
 pub mod view;
 
@@ -22,7 +23,7 @@ pub use choice::{Chance, Choice, choose};
 pub use gauge::Gauge;
 pub use observation::{Demand, Event, Failure, Left, Observation, Policy, Role};
 pub use position::{MayRead, Position, Scope, SharedWrites};
-pub use state::{Cluster, HostSpec};
+pub use state::{Cluster, HostSpec, Hosts};
 pub use view::{ClusterView, Distance, HostId, HostState, HostView, Refused, Standing};
 
 #[cfg(test)]

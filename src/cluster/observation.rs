@@ -54,8 +54,10 @@ pub enum Failure {
 pub enum Demand {
     /// Nobody.
     Idle,
-    /// A session that wants to read.
-    Waiting,
+    /// A session would read elsewhere if it knew them.
+    Wanted,
+    /// A session waits for them, and does nothing else.
+    Awaited,
 }
 
 /// Why a replica answers no reads any more.

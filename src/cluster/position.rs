@@ -20,14 +20,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::view::{ClusterView, HostId};
+use super::view::{ClusterView, HostId, NOWHERE};
 use crate::lsn::Lsn;
 
 /// Of no timeline: a floor that was set from outside, which no promotion lowers.
 const GIVEN: u32 = u32::MAX;
-
-/// No host.
-const NOWHERE: HostId = HostId(u16::MAX);
 
 /// Whether a session may read on a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -44,13 +41,13 @@ pub enum MayRead {
 
 /// Whose writes a read must show (`fence_scope`).
 #[derive(Debug, Clone, Copy)]
-pub enum Scope<'a> {
+pub enum Scope {
     /// Nobody's: any ready host may be read.
     Off,
     /// Those of the session itself.
     Session,
-    /// Those of all sessions that share this, too.
-    Shared(&'a SharedWrites),
+    /// Those of others too, of whom the last to write before the read was asked for did so then.
+    Shared(Option<Instant>),
 }
 
 /// When sessions of one user or one database wrote last.
@@ -78,7 +75,8 @@ impl SharedWrites {
             .fetch_max(since.saturating_add(1), Ordering::AcqRel);
     }
 
-    fn last(&self) -> Option<Instant> {
+    /// When the last of them ended: a read that is asked for now must show all of them.
+    pub fn last(&self) -> Option<Instant> {
         let last = self.last.load(Ordering::Acquire).checked_sub(1)?;
         self.base.checked_add(Duration::from_nanos(last))
     }
@@ -170,7 +168,7 @@ impl Position {
     ///
     /// To be asked again, with the view of then, when the connection is in hand: the host may have
     /// come back at an older position while the session waited for it.
-    pub fn may_read(&mut self, view: &ClusterView, host: HostId, scope: Scope<'_>) -> MayRead {
+    pub fn may_read(&mut self, view: &ClusterView, host: HostId, scope: Scope) -> MayRead {
         if view.primary == Some(host) {
             return MayRead::Yes;
         }
@@ -180,7 +178,7 @@ impl Position {
         let shared = match scope {
             Scope::Off => return MayRead::Yes,
             Scope::Session => None,
-            Scope::Shared(writes) => writes.last(),
+            Scope::Shared(last) => last,
         };
         self.follow(view);
         let mut floor = self.floor;

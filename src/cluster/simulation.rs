@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::observation::{Demand, Event, Failure, Observation, Policy, Role};
 use super::position::{MayRead, Position, Scope, SharedWrites};
 use super::state::{Cluster, HostSpec};
-use super::view::{ClusterView, Distance, HostId};
+use super::view::{ClusterView, Distance, HostId, HostView};
 use super::{Chance, Choice, Lsn, choose};
 
 /// Bytes of a record.
@@ -53,6 +53,31 @@ enum Without {
     SecondLook,
     /// Replicas do not tell their timeline.
     Timelines,
+    /// Numbers and epochs begin anew when hosts come or go.
+    Numbers,
+}
+
+/// The name of a host, and which server it is.
+fn name(place: usize) -> Arc<str> {
+    format!("app@h{place}:5432").into()
+}
+
+fn spec(place: usize) -> HostSpec {
+    HostSpec {
+        name: name(place),
+        weight: 1,
+        distance: Distance::Near,
+    }
+}
+
+fn policy() -> Policy {
+    Policy {
+        max_lag: Some(Duration::from_millis(500)),
+        max_lag_bytes: None,
+        check_period: Duration::from_millis(50),
+        fence_interval: Duration::from_millis(5),
+        slow_start: Duration::from_millis(20),
+    }
 }
 
 struct Server {
@@ -122,6 +147,8 @@ struct Session {
     known: Vec<u64>,
     /// Those that must be visible to the read under way because others wrote them.
     must: Vec<u64>,
+    /// The same as its fence sees it.
+    scope: Scope,
 }
 
 struct World {
@@ -136,6 +163,8 @@ struct World {
     conns: Vec<Conn>,
     sessions: Vec<Session>,
     cluster: Cluster,
+    /// Which servers the configuration names.
+    listed: [bool; 4],
     /// Writes that clients were told of.
     told: Vec<u64>,
     /// The record before each one. Numbers grow along every log.
@@ -149,18 +178,6 @@ impl World {
     fn new(seed: u64, without: Without) -> Self {
         let mut dice = Dice(Chance::new(seed));
         let now = tokio::time::Instant::now().into_std();
-        let spec = |place: usize| HostSpec {
-            name: format!("app@h{place}:5432").into(),
-            weight: 1,
-            distance: Distance::Near,
-        };
-        let policy = Policy {
-            max_lag: Some(Duration::from_millis(500)),
-            max_lag_bytes: None,
-            check_period: Duration::from_millis(50),
-            fence_interval: Duration::from_millis(5),
-            slow_start: Duration::from_millis(20),
-        };
         let server = |place: usize| Server {
             up: true,
             role: if place == 0 {
@@ -180,6 +197,7 @@ impl World {
             doing: Doing::Nothing,
             known: Vec::new(),
             must: Vec::new(),
+            scope: Scope::Off,
         };
         let shared = dice.one_in(3).then(|| SharedWrites::new(now));
         Self {
@@ -193,7 +211,8 @@ impl World {
             questions: (0..4).map(|_| None).collect(),
             conns: Vec::new(),
             sessions: (0..4).map(|_| session()).collect(),
-            cluster: Cluster::new((0..4).map(spec).collect(), policy),
+            cluster: Cluster::new((0..4).map(spec).collect(), policy()),
+            listed: [true; 4],
             told: Vec::new(),
             before: BTreeMap::new(),
             next: 100,
@@ -222,6 +241,7 @@ impl World {
                 62 if self.dice.one_in(16) => self.promote(place),
                 62..=63 => self.follow_another(place),
                 64 => self.report(place),
+                65 if self.dice.one_in(8) => self.reload(place),
                 _ => self.session(place),
             }
             if self.violation.is_some() {
@@ -385,13 +405,37 @@ impl World {
         }
     }
 
+    /// A host leaves the configuration, or comes back.
+    fn reload(&mut self, place: usize) {
+        if place == 0 {
+            return; // the declared primary stays
+        }
+        self.listed[place] = !self.listed[place];
+        let hosts: Vec<_> = (0..4).filter(|place| self.listed[*place]).collect();
+        let hosts: Vec<_> = hosts.into_iter().map(spec).collect();
+        if self.without == Without::Numbers {
+            self.cluster = Cluster::new(hosts, policy());
+        } else {
+            self.cluster.reconfigure(hosts, policy());
+        }
+        // Its monitor ends, and so does its pool.
+        (self.links[place], self.questions[place]) = (None, None);
+        self.conns.retain(|conn| conn.host != place);
+    }
+
+    fn id(&self, place: usize) -> Option<HostId> {
+        self.cluster.view().named(&name(place)).map(|host| host.id)
+    }
+
     /// One step of a host's monitor.
     fn monitor(&mut self, place: usize) {
-        let id = HostId(u16::try_from(place).unwrap());
+        let Some(id) = self.id(place) else {
+            return;
+        };
         let alive = self.servers[place].up;
         let run = self.servers[place].run;
         let Some(question) = self.questions[place].take() else {
-            let due = self.cluster.next_probe(id, self.now, Demand::Waiting);
+            let due = self.cluster.next_probe(id, self.now, Demand::Wanted);
             if self.now < due {
                 return;
             }
@@ -474,9 +518,8 @@ impl World {
     }
 
     fn report(&mut self, place: usize) {
-        if !self.servers[place].up {
+        if let Some(id) = self.id(place).filter(|_| !self.servers[place].up) {
             let before = self.cluster.view();
-            let id = HostId(u16::try_from(place).unwrap());
             let events = self.cluster.report_failure(id, self.now);
             self.check(&before, &events);
         }
@@ -493,7 +536,7 @@ impl World {
             let other = after.primary != Some(new.id);
             assert!(other || new.state == super::HostState::Primary);
             assert!(!new.is_ready() || new.timeline == after.timeline);
-            let was = before.hosts[new.id.place()].is_ready();
+            let was = before.host(new.id).is_some_and(HostView::is_ready);
             let told = |event: &Event| match event {
                 Event::ReplicaLeft { host, .. } => was && *host == new.id,
                 Event::ReplicaReady { host } => !was && *host == new.id,
@@ -511,7 +554,10 @@ impl World {
     /// The pools open connections, and give them out once the monitor has seen their run.
     fn open(&mut self, place: usize) {
         let server = &self.servers[place];
-        if server.up && self.conns.iter().filter(|conn| conn.host == place).count() < 3 {
+        if server.up
+            && self.listed[place]
+            && self.conns.iter().filter(|conn| conn.host == place).count() < 3
+        {
             self.conns.push(Conn {
                 host: place,
                 run: server.run,
@@ -521,8 +567,8 @@ impl World {
         }
         let view = self.cluster.view();
         for conn in &mut self.conns {
-            let host = &view.hosts[conn.host];
-            conn.vouched |= host.samples.is_after(conn.opened_at);
+            let host = view.named(&name(conn.host));
+            conn.vouched |= host.is_some_and(|host| host.samples.is_after(conn.opened_at));
         }
         // A pool hears soon that a connection is dead, but not at once.
         if self.dice.one_in(3) {
@@ -591,10 +637,13 @@ impl World {
         let primary = view.primary;
         let chance = Chance::new(self.dice.next());
         let writes = self.dice.one_in(12);
-        let anywhere = HostId(u16::try_from(self.dice.below(4)).unwrap());
-        let anywhere = Some(anywhere).filter(|_| self.dice.one_in(2));
-        let position = &mut self.sessions[place].position;
+        let anywhere = self.dice.below(4);
+        let anywhere = self.id(anywhere).filter(|_| self.dice.one_in(2));
         let scope = scope(self.without, self.shared.as_ref());
+        let session = &mut self.sessions[place];
+        session.must = self.told.clone();
+        session.scope = scope;
+        let position = &mut session.position;
         let choice = choose(view, position, scope, self.now, chance);
         let (word, host) = match choice {
             _ if writes => ("write", primary),
@@ -618,18 +667,19 @@ impl World {
     }
 
     fn lend(&mut self, place: usize, view: &ClusterView, host: HostId) {
-        let free = |conn: &&Conn| conn.host == host.place() && conn.vouched;
-        let Some(conn) = self.conns.iter().find(free).copied() else {
+        let named = view.host(host);
+        let free =
+            |conn: &&Conn| named.is_some_and(|host| host.name == name(conn.host)) && conn.vouched;
+        let conn = self.conns.iter().find(free).copied();
+        let (Some(conn), Some(named)) = (conn, named) else {
             self.sessions[place].doing = Doing::Nothing;
             return;
         };
         let session = &mut self.sessions[place];
-        let scope = scope(self.without, self.shared.as_ref());
-        let looked = session.position.may_read(view, host, scope);
+        let looked = session.position.may_read(view, host, session.scope);
         let trusting = self.without == Without::SecondLook;
-        session.must = self.told.clone();
         session.doing = if looked == MayRead::Yes || trusting {
-            let (epoch, at) = (view.hosts[host.place()].epoch, self.now);
+            let (epoch, at) = (named.epoch, self.now);
             Doing::Holding {
                 conn,
                 host,
@@ -675,10 +725,10 @@ fn shows(log: &[u64], record: u64) -> bool {
     record == 0 || log.binary_search(&record).is_ok()
 }
 
-fn scope(without: Without, shared: Option<&SharedWrites>) -> Scope<'_> {
+fn scope(without: Without, shared: Option<&SharedWrites>) -> Scope {
     match (without, shared) {
         (Without::Fence, _) => Scope::Off,
-        (_, Some(shared)) => Scope::Shared(shared),
+        (_, Some(shared)) => Scope::Shared(shared.last()),
         (_, None) => Scope::Session,
     }
 }
@@ -717,6 +767,7 @@ fn every_precaution_is_needed() {
         Without::Vouching,
         Without::SecondLook,
         Without::Timelines,
+        Without::Numbers,
     ] {
         let found = (0..2000).find(|seed| {
             let mut world = World::new(*seed, without);

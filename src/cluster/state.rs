@@ -16,11 +16,8 @@ use super::host::{Health, Host};
 use super::lag::History;
 use super::observation::{Demand, Event, Failure, Left, Observation, Policy, Role};
 use super::roles::{Claim, Office, Reign, Standards};
-use super::view::{ClusterView, HostId, HostState, Lag, Refused, Standing};
+use super::view::{ClusterView, HostId, HostState, Lag, NOWHERE, Refused, Standing};
 use crate::lsn::Lsn;
-
-/// The host that the configuration names first.
-const DECLARED: HostId = HostId(0);
 
 /// What the hosts are judged anew for.
 #[derive(Debug, Clone, Copy)]
@@ -41,41 +38,84 @@ pub struct Cluster {
     timeline_begun: Lsn,
     history: History,
     generation: u64,
+    /// Numbers that have been given out, to hosts that may have gone since.
+    numbers: u16,
+    /// Epochs that have been given out, to whatever host: no two are the same.
+    epochs: u32,
     view: Arc<ClusterView>,
+}
+
+/// What a new list of hosts means for those who ask them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hosts {
+    /// They are the same, in the same order.
+    Same,
+    /// Some have come, have gone, or have other numbers.
+    Other,
 }
 
 impl Cluster {
     /// Nothing is known of these hosts yet. The first is the declared primary.
     pub fn new(hosts: Vec<HostSpec>, policy: Policy) -> Self {
-        let numbers = (0..u16::MAX).map(HostId);
-        let hosts = numbers.zip(hosts).map(|(id, spec)| Host::new(id, spec));
         let span = policy.max_lag.unwrap_or(policy.check_period * 64);
         let mut cluster = Self {
-            hosts: hosts.collect(),
-            policy,
+            hosts: Vec::new(),
+            policy: policy.clone(),
             last: None,
             timeline_begun: Lsn::default(),
             history: History::reaching(span),
             generation: 0,
+            numbers: 0,
+            epochs: 0,
             view: Arc::default(),
         };
-        cluster.renew_view();
+        cluster.reconfigure(hosts, policy);
         cluster
     }
 
-    /// Other limits, weights or zones for the same hosts in the same order; `Err` gives the
-    /// policy back where the hosts are others, and the cluster has to be made again.
-    pub fn reconfigure(&mut self, hosts: Vec<HostSpec>, policy: Policy) -> Result<(), Policy> {
-        let names = self.hosts.iter().map(Host::name);
-        if !names.eq(hosts.iter().map(|spec| &spec.name)) {
-            return Err(policy);
-        }
-        for (host, spec) in self.hosts.iter_mut().zip(hosts) {
-            host.set_spec(spec);
-        }
+    /// Other hosts, limits, weights or zones. What is known of a host stays, and so does its number;
+    /// with another declared primary it is another cluster, of which nothing is known.
+    pub fn reconfigure(&mut self, hosts: Vec<HostSpec>, policy: Policy) -> Hosts {
         self.policy = policy;
+        let names = self.hosts.iter().map(Host::name);
+        let same = names.clone().eq(hosts.iter().map(|spec| &spec.name));
+        let declared = names.clone().next() == hosts.first().map(|spec| &spec.name);
+        let mut old = std::mem::take(&mut self.hosts);
+        if !declared {
+            old.clear();
+            self.last = None;
+            self.history.clear();
+        }
+        for spec in hosts {
+            let known = old.iter().position(|host| *host.name() == spec.name);
+            let host = match known {
+                Some(place) => old.swap_remove(place).with_spec(spec),
+                None => Host::new(self.next_number(), spec),
+            };
+            self.hosts.push(host);
+        }
+        if let Some(last) = &mut self.last
+            && self.hosts.iter().all(|host| host.id != last.holder)
+        {
+            last.office = Office::Empty;
+        }
         self.renew_view();
-        Ok(())
+        if same { Hosts::Same } else { Hosts::Other }
+    }
+
+    /// A number that no host has, and none had for as long as it matters.
+    fn next_number(&mut self) -> HostId {
+        loop {
+            let number = HostId(self.numbers);
+            self.numbers = (self.numbers + 1) % NOWHERE.0;
+            if self.hosts.iter().all(|host| host.id != number) {
+                return number;
+            }
+        }
+    }
+
+    fn host(&self, id: HostId) -> Option<&Host> {
+        self.hosts.iter().find(|host| host.id == id)
     }
 
     /// What is known now.
@@ -85,16 +125,17 @@ impl Cluster {
 
     /// A host has answered.
     pub fn observed(&mut self, id: HostId, observation: Observation) -> Vec<Event> {
-        let Some(host) = self.hosts.get_mut(id.place()) else {
+        let Self { hosts, epochs, .. } = self;
+        let Some(host) = host_mut(hosts, id) else {
             return Vec::new();
         };
-        host.observed(observation);
+        host.observed(observation, epochs);
         self.judge((id, Cause::Answer), observation.answered_at)
     }
 
     /// A host has not answered. `jitter` is drawn by chance.
     pub fn failed(&mut self, id: HostId, how: Failure, now: Instant, jitter: u8) -> Vec<Event> {
-        let Some(host) = self.hosts.get_mut(id.place()) else {
+        let Some(host) = host_mut(&mut self.hosts, id) else {
             return Vec::new();
         };
         host.failed(how, &self.policy, now, jitter);
@@ -103,7 +144,7 @@ impl Cluster {
 
     /// A client could not connect to a host: others need not try, and its monitor asks at once.
     pub fn report_failure(&mut self, id: HostId, now: Instant) -> Vec<Event> {
-        let Some(host) = self.hosts.get_mut(id.place()) else {
+        let Some(host) = host_mut(&mut self.hosts, id) else {
             return Vec::new();
         };
         host.reported(now);
@@ -112,7 +153,7 @@ impl Cluster {
 
     /// When to ask a host again.
     pub fn next_probe(&self, id: HostId, now: Instant, demand: Demand) -> Instant {
-        let host = self.hosts.get(id.place());
+        let host = self.host(id);
         host.map_or(now + self.policy.check_period, |host| {
             host.next_probe(&self.policy, demand, now)
         })
@@ -135,11 +176,8 @@ impl Cluster {
         // The others are judged by the primary that there is now.
         let standards = self.standards();
         for place in 0..self.hosts.len() {
-            let cause = if about.place() == place {
-                cause
-            } else {
-                Cause::Other
-            };
+            let is_it = self.hosts.get(place).is_some_and(|host| host.id == about);
+            let cause = if is_it { cause } else { Cause::Other };
             self.assess(place, (primary, &standards, cause), now, &mut events);
         }
         self.renew_view();
@@ -150,7 +188,7 @@ impl Cluster {
         let system_id = self.last.map(|last| last.system_id).or_else(|| {
             // Before there was a primary: what the declared one says, else what all say.
             let said = |host: &Host| host.standing().map(|seen| seen.system_id);
-            let declared = self.hosts.get(DECLARED.place()).and_then(said);
+            let declared = self.hosts.first().and_then(said);
             let mut all = self.hosts.iter().filter_map(said);
             let first = all.next();
             declared.or(first.filter(|first| all.all(|other| other == *first)))
@@ -163,7 +201,7 @@ impl Cluster {
             last: self.last,
             system_id,
             newest: ours.map(|host| host.timeline).max().unwrap_or(0),
-            declared: DECLARED,
+            declared: self.hosts.first().map_or(NOWHERE, |host| host.id),
         }
     }
 
@@ -196,7 +234,7 @@ impl Cluster {
             timeline,
             system_id: claim.system_id,
         });
-        let seen = self.hosts.get(to.place()).and_then(Host::standing);
+        let seen = self.host(to).and_then(Host::standing);
         self.timeline_begun = seen.map(|seen| seen.shown).unwrap_or_default();
         self.history.clear();
         events.push(Event::PrimaryChanged { from, to, timeline });
@@ -205,7 +243,7 @@ impl Cluster {
     /// Remembers where the primary was.
     fn follow_primary(&mut self, about: HostId, primary: Option<Claim>) {
         if primary.is_some_and(|claim| claim.host == about)
-            && let Some(seen) = self.hosts.get(about.place()).and_then(Host::standing)
+            && let Some(seen) = self.host(about).and_then(Host::standing)
         {
             self.history.push(seen.asked_at, seen.shown);
         }
@@ -338,6 +376,10 @@ impl Cluster {
             slow_start: self.policy.slow_start,
         });
     }
+}
+
+fn host_mut(hosts: &mut [Host], id: HostId) -> Option<&mut Host> {
+    hosts.iter_mut().find(|host| host.id == id)
 }
 
 fn claim(host: &Host) -> Option<Claim> {

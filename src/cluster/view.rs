@@ -9,16 +9,12 @@ use std::time::{Duration, Instant};
 use super::gauge::Gauge;
 use crate::lsn::Lsn;
 
-/// A host of a cluster: its place in the list of the entry, the declared primary first.
+/// A host of a cluster: its number, which nobody else gets when it goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HostId(pub u16);
 
-impl HostId {
-    /// Its place in a list of hosts.
-    pub fn place(self) -> usize {
-        usize::from(self.0)
-    }
-}
+/// No host.
+pub const NOWHERE: HostId = HostId(u16::MAX);
 
 /// How many samples of a host a view holds.
 pub const SAMPLES: usize = 16;
@@ -153,7 +149,8 @@ pub struct HostView {
     pub name: Arc<str>,
     /// What it is.
     pub state: HostState,
-    /// Changes whenever it may have forgotten something: a restart, another role, another timeline.
+    /// Changes whenever it may have forgotten something: a restart, another role, another timeline. No
+    /// two hosts ever have the same.
     pub epoch: u32,
     /// Its timeline, as far as it is known; 0 where it is not.
     pub timeline: u32,
@@ -199,7 +196,7 @@ impl HostView {
 pub struct ClusterView {
     /// Who is primary; `None` while that is not known.
     pub primary: Option<HostId>,
-    /// All hosts, by number.
+    /// All hosts, the declared primary first.
     pub hosts: Vec<HostView>,
     /// The timeline of the primary, or of the last one.
     pub timeline: u32,
@@ -215,7 +212,11 @@ pub struct ClusterView {
 impl ClusterView {
     /// One host.
     pub fn host(&self, id: HostId) -> Option<&HostView> {
-        self.hosts.get(id.place())
+        // Its place, as long as none has gone.
+        let place = self.hosts.get(usize::from(id.0));
+        place
+            .filter(|host| host.id == id)
+            .or_else(|| self.hosts.iter().find(|host| host.id == id))
     }
 
     /// The primary, while it is known.

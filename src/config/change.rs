@@ -115,6 +115,7 @@ impl Config {
                 None => sources.remove(setting.name),
             };
         }
+        merged.adopt_found(self);
         (merged, ignored)
     }
 }

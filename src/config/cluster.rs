@@ -11,7 +11,7 @@ use super::choice::Role;
 use super::diagnostic::{Diagnostic, Origin};
 use super::effective::Config;
 use super::model::{DatabaseSpec, Host};
-use super::replicas::{Address, REPLICA_WEIGHT};
+use super::replicas::{Address, REPLICA_WEIGHT, ReplicaSpec};
 
 /// What the file says a host is; the servers themselves have the last word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,11 +24,11 @@ pub enum DeclaredRole {
 
 /// One host of an entry with replicas.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClusterHost<'a> {
+pub struct ClusterHost {
     /// Name of its own entry, `app@HOST:PORT`.
     pub entry: String,
     /// Where it is.
-    pub host: &'a Host,
+    pub host: Host,
     /// Its port.
     pub port: u16,
     /// What the file says it is.
@@ -36,7 +36,7 @@ pub struct ClusterHost<'a> {
     /// Its share of the reads beside that of the others; 0: none as long as another is left.
     pub weight: u16,
     /// The availability zone it is in.
-    pub zone: Option<&'a str>,
+    pub zone: Option<String>,
     /// Most server connections per user to this host, where it has a number of its own.
     pub pool_size: Option<usize>,
 }
@@ -49,44 +49,60 @@ pub struct Cluster<'a> {
     /// The entry.
     pub spec: &'a DatabaseSpec,
     /// Its hosts: those of `host`, then those of `replicas`. No two are the same.
-    pub hosts: Vec<ClusterHost<'a>>,
+    pub hosts: Vec<ClusterHost>,
 }
 
 impl<'a> Cluster<'a> {
-    /// The cluster that an entry stands for; `None` where it has no replicas.
-    pub fn of(name: &'a str, spec: &'a DatabaseSpec) -> Option<Self> {
+    /// The cluster that an entry stands for, with these as its replicas; `None` where the entry has
+    /// none.
+    pub(super) fn of(
+        name: &'a str,
+        spec: &'a DatabaseSpec,
+        replicas: &[ReplicaSpec],
+    ) -> Option<Self> {
         if spec.replicas.is_empty() {
             return None;
         }
-        let entry = |host, port| format!("{name}@{}", Address(host, port));
-        let mut hosts: Vec<ClusterHost<'a>> = Vec::new();
-        for host in &spec.hosts {
-            if hosts.iter().all(|known| known.host != host) {
-                hosts.push(ClusterHost {
-                    entry: entry(host, spec.port),
-                    host,
-                    port: spec.port,
-                    declared: DeclaredRole::Primary,
-                    weight: REPLICA_WEIGHT,
-                    zone: None,
-                    pool_size: None,
-                });
+        let mut hosts: Vec<ClusterHost> = Vec::new();
+        let mut add = |host: ClusterHost| {
+            if hosts.iter().all(|known| known.entry != host.entry) {
+                hosts.push(host);
             }
+        };
+        for host in &spec.hosts {
+            add(ClusterHost {
+                entry: format!("{name}@{}", Address(host, spec.port)),
+                host: host.clone(),
+                port: spec.port,
+                declared: DeclaredRole::Primary,
+                weight: REPLICA_WEIGHT,
+                zone: None,
+                pool_size: None,
+            });
         }
-        hosts.extend(spec.replicas.iter().map(|replica| ClusterHost {
-            entry: entry(&replica.host, replica.port),
-            host: &replica.host,
-            port: replica.port,
-            declared: DeclaredRole::Replica,
-            weight: replica.weight,
-            zone: replica.zone.as_deref(),
-            pool_size: replica.pool_size,
-        }));
+        for replica in replicas {
+            add(ClusterHost {
+                entry: format!("{name}@{}", Address(&replica.host, replica.port)),
+                host: replica.host.clone(),
+                port: replica.port,
+                declared: DeclaredRole::Replica,
+                weight: replica.weight,
+                zone: replica.zone.clone(),
+                pool_size: replica.pool_size,
+            });
+        }
         Some(Self { name, spec, hosts })
+    }
+
+    /// The entries of its hosts, by name.
+    pub(super) fn derived(&self) -> Vec<(String, DatabaseSpec)> {
+        let hosts = self.hosts.iter();
+        let hosts = hosts.map(|host| (host.entry.clone(), host.derived(self)));
+        hosts.collect()
     }
 }
 
-impl ClusterHost<'_> {
+impl ClusterHost {
     fn derived(&self, cluster: &Cluster<'_>) -> DatabaseSpec {
         let spec = cluster.spec;
         let dbname = spec.dbname.clone();
@@ -112,13 +128,13 @@ impl Config {
     /// The entries with replicas, by name.
     pub fn clusters(&self) -> impl Iterator<Item = Cluster<'_>> {
         let entries = self.databases.iter();
-        entries.filter_map(|(name, spec)| Cluster::of(name, spec))
+        entries.filter_map(|(name, spec)| Cluster::of(name, spec, &self.replicas(name)))
     }
 
     /// The entry of that name, and those of its hosts behind it.
     pub fn family(&self, name: &str) -> Vec<String> {
         let spec = self.databases.get(name);
-        let cluster = spec.and_then(|spec| Cluster::of(name, spec));
+        let cluster = spec.and_then(|spec| Cluster::of(name, spec, &self.replicas(name)));
         let hosts = cluster.into_iter().flat_map(|cluster| cluster.hosts);
         let hosts = hosts.map(|host| host.entry);
         [name.to_owned()].into_iter().chain(hosts).collect()
@@ -130,18 +146,17 @@ impl Config {
         for cluster in self.clusters() {
             let origin = self.sources.databases.get(cluster.name).cloned();
             let origin = origin.unwrap_or_default();
-            for host in &cluster.hosts {
-                if self.databases.contains_key(&host.entry) {
+            for (entry, spec) in cluster.derived() {
+                if self.databases.contains_key(&entry) {
                     let text = format!(
                         "database \"{}\": the name belongs to a host of \"{}\", which has replicas; \
                          rename this entry",
-                        host.entry, cluster.name
+                        entry, cluster.name
                     );
-                    let own = self.sources.databases.get(&host.entry);
+                    let own = self.sources.databases.get(&entry);
                     found.push(Diagnostic::error(own.unwrap_or(&origin), text));
                 }
-                let entry = (host.derived(&cluster), origin.clone());
-                derived.insert(host.entry.clone(), entry);
+                derived.insert(entry, (spec, origin.clone()));
             }
         }
         for (name, (spec, origin)) in derived {
@@ -210,7 +225,14 @@ mod tests {
         };
         assert_eq!((cluster.name, cluster.spec.role), ("app", Role::Replica));
         let hosts = cluster.hosts.iter();
-        let hosts = hosts.map(|host| (&*host.entry, host.declared, host.weight, host.zone));
+        let hosts = hosts.map(|host| {
+            (
+                &*host.entry,
+                host.declared,
+                host.weight,
+                host.zone.as_deref(),
+            )
+        });
         assert_eq!(
             hosts.collect::<Vec<_>>(),
             [

@@ -26,7 +26,8 @@ const SAMPLE_HEAD: &str = "\
 ;; password, auth_user, auth_query, auth_dbname, pool_size, min_pool_size, reserve_pool_size,
 ;; max_db_connections, max_db_client_connections, pool_mode, query_wait_timeout, server_lifetime,
 ;; load_balance_hosts, connect_query, client_encoding, datestyle, timezone, application_name, and
-;; replicas (host[:port], a list; more of each: ?weight=N&zone=NAME&pool_size=N) and role (auto,
+;; replicas (host[:port], a list; more of each: ?weight=N&zone=NAME&pool_size=N; * is whatever
+;; streams from the primary; a name with several addresses is as many hosts) and role (auto,
 ;; primary, replica). With replicas, reads leave the primary; a host has its own pool and the
 ;; name database@HOST:PORT, by which clients and the console can use it alone.
 ;shop = host=db1.example,db2.example port=5432 pool_size=50

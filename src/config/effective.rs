@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::choice::PoolMode;
 use super::diagnostic::Origin;
 use super::model::{CONSOLE_DATABASES, DatabaseSpec, PeerSpec, UserSpec};
+use super::replicas::ReplicaSpec;
 use super::settings::Settings;
 
 /// A setting's text and where it came from.
@@ -43,6 +44,8 @@ pub struct Config {
     pub peers: BTreeMap<u16, PeerSpec>,
     /// Where everything was set.
     pub sources: Sources,
+    /// Replicas that were found in place of those that the file names, by entry.
+    pub found: BTreeMap<String, Vec<ReplicaSpec>>,
 }
 
 /// Whether a database has an entry of its own.

@@ -87,6 +87,11 @@ impl ReplicaSpec {
         Ok(spec)
     }
 
+    /// Host and port.
+    pub fn address(&self) -> Address<'_> {
+        Address(&self.host, self.port)
+    }
+
     fn option(&mut self, key: &str, value: &str) -> Result<(), ReplicaError> {
         let number = value::integer(value);
         match key {

@@ -114,14 +114,16 @@ settings! {
     /// that `PostgreSQL` has for the case, for example 53300 for too many connections.
     error_codes: ErrorCodes = Some("pgbouncer"), Kind::Choice(ErrorCodes::NAMES), Live, Built;
     /// How often the servers' positions in the log are asked for while a client waits to know whether
-    /// a replica has its writes. Shorter: reads come back to replicas sooner after a write.
+    /// a replica has its writes; five times as often while one does nothing else. Shorter: reads come
+    /// back to replicas sooner after a write.
     fence_interval: Duration = Some("0.01"), Kind::Interval { least_ms: 1 }, Live, Built;
     /// Whose writes a read on a replica is sure to see, and behind whose reads it never goes back.
     /// session: those of the same client connection. user: of all clients with the same database
     /// and user. database: of all clients of the database. off: reads may be stale.
     fence_scope: FenceScope = Some("session"), Kind::Choice(FenceScope::NAMES), Live, Built;
-    /// How long a read may wait for a replica that has not yet got its client's writes. Then, and
-    /// with 0 at once, it goes to the primary.
+    /// How long a read may wait for a replica that has not yet got its client's writes. Then it goes to
+    /// the primary. With 0 it goes there at once; but a client that has not paused for ten times
+    /// `fence_interval` waits for one such interval, and less often where that does not help.
     fence_wait: Duration = Some("0"), SECONDS, Live, Built;
     /// A client that idles inside a transaction for so long is disconnected. Can be set per user.
     idle_transaction_timeout: Option<Duration> = Some("0"), Kind::Timeout, Live, Built;

@@ -4,7 +4,6 @@
 //! without a lock. What statements are is remembered for each worker apart.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,10 +11,11 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use super::demands::{Demands, Heard};
 use crate::cluster::Demand;
 use crate::cluster::position::{Scope, SharedWrites};
 use crate::cluster::view::{ClusterView, HostId};
-use crate::config::FenceScope;
+use crate::config::{FenceScope, ReplicaSpec};
 use crate::pool::WorkerId;
 use crate::route::cache::Cache;
 use crate::sql::Catalog;
@@ -48,8 +48,7 @@ pub struct LiveCluster {
     user_writes: Mutex<HashMap<Arc<str>, Arc<SharedWrites>>>,
     /// Hosts that clients could not reach.
     failures: Mutex<Vec<HostId>>,
-    /// When somebody wanted positions last, in nanoseconds after `since`.
-    demanded: AtomicU64,
+    demands: Demands,
     /// Who had a server opened last: may ask the hosts where nobody is named for that.
     user: Mutex<Option<Arc<str>>>,
     /// Somebody wants positions or functions, or has found a host dead.
@@ -82,7 +81,7 @@ impl LiveCluster {
             writes: Arc::new(SharedWrites::new(now)),
             user_writes: Mutex::default(),
             failures: Mutex::default(),
-            demanded: AtomicU64::new(0),
+            demands: Demands::default(),
             user: Mutex::default(),
             wanted: Notify::new(),
             published: Notify::new(),
@@ -123,7 +122,7 @@ impl LiveCluster {
         logged_in: Instant,
         limit: Duration,
     ) -> Result<(), NotVouched> {
-        self.demand();
+        self.demand(Demand::Awaited);
         let asked_since = |view: &ClusterView| {
             let host = view.named(entry);
             host.is_some_and(|host| host.samples.is_after(logged_in))
@@ -241,32 +240,31 @@ impl LiveCluster {
         std::mem::take(&mut *failures.unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A client waits for newer positions.
-    pub fn demand(&self) {
-        let now = tokio::time::Instant::now()
-            .into_std()
-            .saturating_duration_since(self.since);
-        let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        self.demanded.fetch_max(now, Ordering::AcqRel);
-        self.wanted.notify_waiters();
+    /// Somebody wants newer positions than those that were asked for before now.
+    pub fn demand(&self, how: Demand) {
+        let now = tokio::time::Instant::now().into_std();
+        if self
+            .demands
+            .note(how, now.saturating_duration_since(self.since))
+            == Heard::Not
+        {
+            self.wanted.notify_waiters();
+        }
     }
 
-    /// Whether somebody has waited for a newer position than one that was asked for then.
+    /// Whether somebody wants a newer position than one that was asked for then. To be called by
+    /// somebody who is enlisted for `wanted` already.
     pub fn demand_since(&self, asked_at: Option<Instant>) -> Demand {
-        let demanded = Duration::from_nanos(self.demanded.load(Ordering::Acquire));
-        match asked_at {
-            _ if demanded.is_zero() => Demand::Idle,
-            Some(asked_at) if asked_at > self.since + demanded => Demand::Idle,
-            Some(_) | None => Demand::Waiting,
-        }
+        let asked_at = asked_at.map(|at| at.saturating_duration_since(self.since));
+        self.demands.since(asked_at)
     }
 }
 
-/// The scope of a client in the words of the cluster.
-pub fn scope_of(scope: FenceScope, shared: Option<&SharedWrites>) -> Scope<'_> {
+/// What a read that is asked for now must show, in the words of the cluster.
+pub fn scope_of(scope: FenceScope, shared: Option<&SharedWrites>) -> Scope {
     match (scope, shared) {
         (FenceScope::Off, _) => Scope::Off,
-        (_, Some(shared)) => Scope::Shared(shared),
+        (_, Some(shared)) => Scope::Shared(shared.last()),
         (_, None) => Scope::Session,
     }
 }
@@ -278,6 +276,9 @@ pub struct Clusters {
     seeds: Box<[u64]>,
     /// There is a new configuration.
     pub(super) reconfigured: Notify,
+    /// Replicas that were found, by entry, until somebody takes them into the configuration.
+    found: Mutex<HashMap<Arc<str>, Vec<ReplicaSpec>>>,
+    discovered: Notify,
 }
 
 impl Clusters {
@@ -287,6 +288,8 @@ impl Clusters {
             live: Mutex::default(),
             seeds,
             reconfigured: Notify::new(),
+            found: Mutex::default(),
+            discovered: Notify::new(),
         }
     }
 
@@ -309,6 +312,24 @@ impl Clusters {
         let mut all: Vec<_> = live.values().cloned().collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
         all
+    }
+
+    /// These are the replicas of an entry now.
+    pub(super) fn found(&self, entry: &Arc<str>, replicas: Vec<ReplicaSpec>) {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.insert(Arc::clone(entry), replicas);
+        self.discovered.notify_one();
+    }
+
+    /// Waits until replicas were found that the configuration does not have. Cancel-safe.
+    pub async fn until_found(&self) {
+        self.discovered.notified().await;
+    }
+
+    /// What was found since the last call.
+    pub fn take_found(&self) -> HashMap<Arc<str>, Vec<ReplicaSpec>> {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *found)
     }
 
     /// An entry has no replicas any more.

@@ -42,6 +42,7 @@ pub mod client_facts;
 pub mod clusters;
 pub mod control;
 pub mod credentials;
+mod demands;
 mod destination;
 pub mod directory;
 pub mod limits;

@@ -27,7 +27,8 @@ pub fn target_of(config: &Config, host: &Host, port: u16) -> Option<Target> {
 }
 
 /// `dns_*`
-fn dns_times(config: &Config) -> DnsTimes {
+/// `dns_max_ttl` and `dns_nxdomain_ttl`.
+pub fn dns_times(config: &Config) -> DnsTimes {
     DnsTimes {
         found: config.settings.dns_max_ttl,
         missing: config.settings.dns_nxdomain_ttl,

@@ -32,6 +32,8 @@ pub struct RouteTerms {
     pub scope: FenceScope,
     /// `fence_wait`; zero: reads do not wait for replicas.
     pub fence_wait: Duration,
+    /// `fence_interval`
+    pub fence_interval: Duration,
     /// `role` of the database entry.
     pub role: Role,
 }
@@ -48,6 +50,7 @@ impl RouteTerms {
             mode: settings.route_mode,
             scope: settings.fence_scope,
             fence_wait: settings.fence_wait,
+            fence_interval: settings.fence_interval,
             role: database.role,
         })
     }
@@ -176,6 +179,7 @@ mod tests {
             mode: RouteMode::On,
             scope: FenceScope::Session,
             fence_wait: Duration::from_millis(500),
+            fence_interval: Duration::from_millis(10),
             role: Role::Auto,
         };
         let (session, transaction) = (PoolMode::Session, PoolMode::Transaction);

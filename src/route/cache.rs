@@ -116,16 +116,25 @@ impl Cache {
     }
 
     /// Counts a decision on the segment whose statements were looked up last.
-    pub fn note(&mut self, decision: &Decision) {
-        if let Some(count) = self.decisions.get_mut(decision.why.index()) {
-            *count += 1;
+    pub fn note(&mut self, decision: Decision) {
+        self.count(decision, |count| *count += 1);
+    }
+
+    /// Counts a decision on the same segment no more.
+    pub fn take_back(&mut self, decision: Decision) {
+        self.count(decision, |count| *count = count.saturating_sub(1));
+    }
+
+    fn count(&mut self, decision: Decision, count: impl Fn(&mut u64)) {
+        if let Some(decisions) = self.decisions.get_mut(decision.why.index()) {
+            count(decisions);
         }
         for print in &self.touched {
             if let Some(known) = self.young.get_mut(print) {
-                match decision.target {
-                    Target::Primary => known.counts.primary += 1,
-                    Target::Replica(_) => known.counts.replica += 1,
-                }
+                count(match decision.target {
+                    Target::Primary => &mut known.counts.primary,
+                    Target::Replica(_) => &mut known.counts.replica,
+                });
                 known.why = Some(decision.why);
             }
         }

@@ -65,7 +65,7 @@ pub struct Case<'a> {
     /// The servers.
     pub view: &'a ClusterView,
     /// Whose writes it must show.
-    pub scope: Scope<'a>,
+    pub scope: Scope,
     /// The time.
     pub now: Instant,
     /// By chance.

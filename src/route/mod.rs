@@ -7,8 +7,10 @@
 pub mod cache;
 pub mod decide;
 pub mod dialect;
+pub mod lull;
 mod memo;
 pub mod plan;
 pub mod segment;
 pub mod session;
 pub mod why;
+pub mod wishes;

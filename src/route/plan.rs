@@ -61,17 +61,30 @@ pub struct Desk<'a> {
     /// The servers.
     pub view: &'a ClusterView,
     /// Whose writes must be seen.
-    pub scope: Scope<'a>,
+    pub scope: Scope,
     /// The server at hand.
     pub standing: Standing,
     /// Whether pgweir may answer without a server.
     pub alone: Alone,
+    /// Whether the decision is counted.
+    pub counting: Counting,
     /// Whether the segment at the start has failed on a server.
     pub attempt: Attempt,
     /// The time.
     pub now: Instant,
     /// By chance.
     pub chance: Chance,
+}
+
+/// How a decision is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counting {
+    /// Once, as it is the first on its segment.
+    Once,
+    /// In place of that one, on the same segment.
+    Instead(Decision),
+    /// Not at all: the segment is looked at for another reason.
+    Not,
 }
 
 /// What comes next.
@@ -83,6 +96,8 @@ pub enum Plan {
     Own,
     /// So many bytes of the input have been answered here.
     Answered(usize),
+    /// It will be answered here once it is known where the session stands.
+    Later,
     /// So many bytes that go wherever the others before them went.
     Loose(usize),
     /// A segment for that server.
@@ -139,8 +154,10 @@ pub fn plan(
     if let Some(lsn) = wished.and_then(|wish| wish.min_lsn) {
         desk.session.position.raise(Lsn(lsn));
     }
-    if desk.controls(&segment, reading.quoting, out) == Own::Answered {
-        return Plan::Answered(segment.bytes);
+    match desk.controls(&segment, reading.quoting, out) {
+        Own::Answered => return Plan::Answered(segment.bytes),
+        Own::Later => return Plan::Later,
+        Own::Not => {}
     }
     let preference = match wished.and_then(|wish| wish.target) {
         Some(wish::Target::Primary) => Preference::Primary,
@@ -153,7 +170,14 @@ pub fn plan(
         Part::Alone | Part::BeginsReading | Part::Begins | Part::Inside(..) => segment.verdict,
     };
     let mut decision = desk.decision(verdict, part, preference);
-    reading.cache.note(&decision);
+    match desk.counting {
+        Counting::Once => reading.cache.note(decision),
+        Counting::Instead(before) => {
+            reading.cache.take_back(before);
+            reading.cache.note(decision);
+        }
+        Counting::Not => {}
+    }
     if desk.rules.mode == RouteMode::Observe {
         decision.target = Target::Primary;
     }
@@ -214,8 +238,9 @@ impl Desk<'_> {
             let view = self.view;
             let lsn = |position: &mut Position| position.lsn(view);
             let hold = self.rules.hold;
-            if self.session.answer((sql, &command), hold, lsn, out) == Own::Answered {
-                return Own::Answered;
+            match self.session.answer((sql, &command), hold, lsn, out) {
+                Own::Not => {}
+                outcome @ (Own::Answered | Own::Later) => return outcome,
             }
         }
         self.session.note(&command);

@@ -7,6 +7,7 @@
 use bytes::BytesMut;
 
 use super::decide::Preference;
+use super::wishes::Wishes;
 use crate::cluster::Lsn;
 use crate::cluster::position::Position;
 use crate::protocol::reply::{self, ColumnType, Report};
@@ -56,6 +57,16 @@ pub struct Session {
     /// `SET LOCAL`, for the transaction at hand.
     local: Option<Preference>,
     begun: Option<Begun>,
+    /// `SHOW pgweir.lsn` has been put off once: the next time it is answered with what is known.
+    put_off: PutOff,
+}
+
+/// Whether a question has been put off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum PutOff {
+    #[default]
+    No,
+    Once,
 }
 
 /// What became of a statement that pgweir may answer itself.
@@ -65,6 +76,8 @@ pub enum Own {
     Answered,
     /// It needs a server.
     Not,
+    /// It can be answered once positions have been asked for.
+    Later,
 }
 
 /// The settings that only pgweir has.
@@ -103,6 +116,11 @@ impl Preference {
         let [word] = values.as_slice() else {
             return None;
         };
+        Self::named(word)
+    }
+
+    /// By its word.
+    pub fn named(word: &[u8]) -> Option<Self> {
         [Self::Auto, Self::Primary, Self::Replica]
             .into_iter()
             .find(|known| word.eq_ignore_ascii_case(known.word().as_bytes()))
@@ -110,6 +128,16 @@ impl Preference {
 }
 
 impl Session {
+    /// Of a client that has asked for this at its login.
+    pub fn with(wishes: Wishes) -> Self {
+        let mut session = Self {
+            preference: wishes.preference,
+            ..Self::default()
+        };
+        session.position.raise(wishes.min_lsn);
+        session
+    }
+
     /// What the client wants for its next statement, unless that says something else itself.
     pub fn preference(&self) -> Preference {
         self.local.unwrap_or(self.preference)
@@ -130,6 +158,11 @@ impl Session {
     /// The `BEGIN` that must be sent now.
     pub fn take_begun(&mut self) -> Option<Vec<u8>> {
         self.begun.take().map(|begun| begun.sql)
+    }
+
+    /// Whether the client waits until it is known where it stands.
+    pub fn awaits_position(&self) -> bool {
+        self.put_off == PutOff::Once
     }
 
     /// A link has ended outside of a transaction.
@@ -249,11 +282,16 @@ impl Session {
         let (name, value) = match setting {
             Setting::Route => ("pgweir.route", self.preference().word().to_owned()),
             Setting::MinLsn => ("pgweir.min_lsn", self.position.floor().to_string()),
-            Setting::Lsn => match lsn(&mut self.position) {
-                Some(lsn) => ("pgweir.lsn", lsn.to_string()),
-                None => ("pgweir.lsn", String::new()),
+            Setting::Lsn => match (lsn(&mut self.position), self.put_off) {
+                (Some(lsn), _) => ("pgweir.lsn", lsn.to_string()),
+                (None, PutOff::Once) => ("pgweir.lsn", String::new()),
+                (None, PutOff::No) => {
+                    self.put_off = PutOff::Once;
+                    return Own::Later;
+                }
             },
         };
+        self.put_off = PutOff::No;
         reply::row_description(out, &[(name, ColumnType::Text)]);
         reply::data_row(out, &[Some(value)]);
         self.tell(out, "SHOW")

@@ -5,6 +5,7 @@
 //! which goes on when the console client that asked has gone away.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use crate::admin::host::{ConsoleError, Done};
@@ -86,6 +87,40 @@ impl Host {
             tls: Some(tls),
         };
         self.put_into_force(running, change);
+    }
+
+    /// Takes replicas that were found into the configuration, for ever. Cancel-safe.
+    pub async fn take_found_replicas(&self) -> Infallible {
+        loop {
+            self.pooler().clusters.until_found().await;
+            let host = self.clone();
+            let work = move || host.take_found_blocking();
+            if let Err(error) = tokio::task::spawn_blocking(work).await {
+                events::internal_error("replicas found", &error);
+            }
+        }
+    }
+
+    fn take_found_blocking(&self) {
+        let _one_at_a_time = self.turn();
+        let running = self.pooler().config();
+        let mut config = Config::clone(&running);
+        for (entry, found) in self.pooler().clusters.take_found() {
+            let names: Vec<_> = found
+                .iter()
+                .map(|spec| spec.address().to_string())
+                .collect();
+            events::replicas_found(&entry, &names.join(", "));
+            config = config.with_found(&entry, found);
+        }
+        if config != *running {
+            let change = Change {
+                config,
+                users: None,
+                tls: None,
+            };
+            self.put_into_force(&running, change);
+        }
     }
 
     /// `SET key = value`.

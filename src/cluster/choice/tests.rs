@@ -53,7 +53,7 @@ fn shares(view: &ClusterView, at: Instant) -> Vec<u32> {
         let mut position = Position::default();
         let chance = Chance::new(seed);
         match choose(view, &mut position, Scope::Session, at, chance) {
-            Choice::Replica(id) => shares[id.place()] += 1,
+            Choice::Replica(id) => shares[usize::from(id.0)] += 1,
             other => panic!("{other:?}"),
         }
     }

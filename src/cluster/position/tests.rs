@@ -139,11 +139,19 @@ fn a_shared_write_counts_for_all_from_then_on() {
     let clock = Clock::new();
     let writes = SharedWrites::new(clock.at(0));
     let mut other = Position::default();
-    let shared = Scope::Shared(&writes);
+    let shared = |writes: &SharedWrites| Scope::Shared(writes.last());
+    let earlier = shared(&writes);
     let before = clock.view([&[(5, 100)], &[(5, 100)], &[(5, 100)]]);
-    assert_eq!(other.may_read(&before, R, shared), MayRead::Yes);
+    assert_eq!(other.may_read(&before, R, earlier), MayRead::Yes);
     writes.wrote(clock.at(10));
+    let shared = shared(&writes);
     assert_eq!(other.may_read(&before, R, shared), MayRead::Unknown);
+    let asked_before = other.may_read(&before, R, earlier);
+    assert_eq!(
+        asked_before,
+        MayRead::Yes,
+        "it may have come before the write"
+    );
     assert_eq!(ask(&mut other, &before, R), MayRead::Yes, "its own scope");
     let after = clock.view([&[(11, 120)], &[(11, 119)], &[(11, 120)]]);
     assert_eq!(other.may_read(&after, R, shared), MayRead::Behind);

@@ -174,7 +174,7 @@ fn a_replica_that_a_client_cannot_reach_is_skipped_at_once_and_a_primary_is_aske
     world.says(R, (Role::Replica, 1), 100);
     assert_eq!(world.heard(), [Event::ReplicaReady { host: R }]);
     let view = world.cluster.view();
-    let since = |host: HostId| view.hosts[host.place()].back_since;
+    let since = |host: HostId| view.host(host).unwrap().back_since;
     assert!(since(R).is_some(), "it starts slowly");
     assert!(since(S).is_none(), "it was there from the start");
 }
@@ -184,10 +184,10 @@ fn questions_come_sooner_when_somebody_waits_and_later_after_each_failure() {
     let mut world = World::usual(|_| {});
     world.says(S, (Role::Replica, 1), 100);
     assert_eq!(world.wait_until_asked(S, Demand::Idle), ms(999));
-    assert_eq!(world.wait_until_asked(S, Demand::Waiting), ms(9));
+    assert_eq!(world.wait_until_asked(S, Demand::Wanted), ms(9));
     for pause in [50, 100, 200, 400, 800, 1000, 1000] {
         world.fails(S, Failure::Refused);
-        assert_eq!(world.wait_until_asked(S, Demand::Waiting), ms(pause));
+        assert_eq!(world.wait_until_asked(S, Demand::Wanted), ms(pause));
     }
     let events = world.cluster.failed(S, Failure::Refused, world.now, 255);
     assert!(events.is_empty());
@@ -325,29 +325,86 @@ fn a_new_epoch_begins_whenever_something_may_be_forgotten() {
         |answer| answer.shown = Lsn(99),
         |answer| answer.timeline = 2,
     ];
-    let mut answer = usual;
-    for (count, change) in (1..).zip(changes) {
+    let (mut answer, mut last) = (usual, first);
+    for change in changes {
         change(&mut answer);
         world.answers(R, answer);
-        assert_eq!(epoch(&world), first + count);
+        let next = epoch(&world);
+        assert!(next > last, "{answer:?}");
+        last = next;
         let view = world.cluster.view();
         assert_eq!(view.hosts[1].position(), Some(answer.shown));
     }
 }
 
 #[test]
-fn a_reload_keeps_what_is_known_while_the_hosts_are_the_same() {
+fn a_reload_keeps_what_is_known() {
     let mut world = World::usual(|_| {});
     let mut hosts = specs();
     hosts[1].weight = 5;
     let policy = world.cluster.policy.clone();
-    assert_eq!(
-        world.cluster.reconfigure(hosts.clone(), policy.clone()),
-        Ok(())
-    );
+    let outcome = world.cluster.reconfigure(hosts.clone(), policy);
     let view = world.cluster.view();
+    assert_eq!(outcome, Hosts::Same);
     assert_eq!((view.hosts[1].weight, view.primary), (5, Some(P)));
-    hosts.pop();
-    let refused = world.cluster.reconfigure(hosts, policy.clone());
-    assert_eq!(refused, Err(policy));
+}
+
+#[test]
+fn hosts_that_come_and_go_leave_the_others_what_they_are() {
+    let mut world = World::usual(|_| {});
+    let policy = world.cluster.policy.clone();
+    let before = world.cluster.view();
+    let [primary, first, second] = specs().try_into().unwrap();
+    let hosts = vec![primary.clone(), second.clone()];
+    let outcome = world.cluster.reconfigure(hosts, policy.clone());
+    let view = world.cluster.view();
+    assert_eq!(outcome, Hosts::Other);
+    assert_eq!(view.primary, Some(P));
+    assert!(view.generation > before.generation);
+    let (old, new) = (&before.hosts[2], &view.hosts[1]);
+    assert_eq!((&new.name, new.id), (&old.name, old.id));
+    assert_eq!((new.state, new.epoch), (old.state, old.epoch));
+    // Whoever comes back is a stranger, with a number and an epoch that nobody had before.
+    let hosts = vec![primary, first, second];
+    world.cluster.reconfigure(hosts, policy);
+    let back = world.cluster.view().hosts[1].clone();
+    assert_eq!((back.id, back.state), (HostId(3), HostState::Unknown));
+    world.says(back.id, (Role::Replica, 1), 100);
+    let epoch = world.cluster.view().hosts[1].epoch;
+    assert!(before.hosts.iter().all(|host| host.epoch != epoch));
+}
+
+#[test]
+fn another_declared_primary_is_another_cluster() {
+    let mut world = World::usual(|_| {});
+    let policy = world.cluster.policy.clone();
+    let mut hosts = specs();
+    hosts[0].name = "app@elsewhere:5432".into();
+    world.cluster.reconfigure(hosts, policy);
+    let view = world.cluster.view();
+    assert_eq!((view.primary, view.timeline), (None, 0));
+    assert!(
+        view.hosts
+            .iter()
+            .all(|host| host.state == HostState::Unknown)
+    );
+}
+
+#[test]
+fn a_primary_that_leaves_the_list_is_lost_and_what_is_older_than_it_refused() {
+    let mut world = World::usual(|_| {});
+    world.says(R, (Role::Primary, 2), 200);
+    assert_eq!(world.cluster.view().primary, Some(R));
+    let policy = world.cluster.policy.clone();
+    let mut hosts = specs();
+    hosts.remove(1);
+    world.cluster.reconfigure(hosts, policy);
+    assert_eq!(world.cluster.view().primary, None);
+    world.says(P, (Role::Primary, 1), 300);
+    let view = world.cluster.view();
+    assert_eq!(view.primary, None);
+    assert_eq!(
+        view.hosts[0].state,
+        HostState::Refused(Refused::OldTimeline)
+    );
 }

@@ -10,6 +10,7 @@
 //! clocks matter, and workers may be busy for milliseconds. Their connections belong to no pool and
 //! count for no limit: one for each host. Not here: what an answer means (`cluster`).
 
+mod discovery;
 mod functions;
 mod probe;
 mod task;
@@ -20,7 +21,8 @@ use std::time::Instant;
 use super::Pooler;
 use super::clusters::LiveCluster;
 use crate::cluster::{
-    Cluster, ClusterView, Distance, Event, Failure, HostId, HostSpec, Left, Observation, Policy,
+    Cluster, ClusterView, Distance, Event, Failure, HostId, HostSpec, Hosts, Left, Observation,
+    Policy,
 };
 use crate::config::{self, Config};
 use crate::pool::Scope;
@@ -49,14 +51,19 @@ impl Monitor {
         f(&mut self.cluster.lock().expect("nothing panics under this lock"))
     }
 
-    /// Other limits, weights or zones; `false` where the hosts are others.
-    fn reconfigure(&self, hosts: Vec<HostSpec>, policy: Policy) -> bool {
-        let (outcome, view) = self.with(|cluster| {
-            let outcome = cluster.reconfigure(hosts, policy);
-            (outcome, cluster.view())
+    /// Other hosts, limits, weights or zones.
+    fn reconfigure(&self, hosts: Vec<HostSpec>, policy: Policy) -> Hosts {
+        let (hosts, view) = self.with(|cluster| {
+            let hosts = cluster.reconfigure(hosts, policy);
+            (hosts, cluster.view())
         });
         self.live.publish(view);
-        outcome.is_ok()
+        hosts
+    }
+
+    fn is_declared(&self, host: HostId) -> bool {
+        let view = self.live.view();
+        view.hosts.first().is_some_and(|first| first.id == host)
     }
 
     fn next_probe(&self, host: HostId, now: Instant) -> Instant {
@@ -87,7 +94,7 @@ impl Monitor {
         let (events, view) = self.with(|cluster| (event(cluster), cluster.view()));
         for event in &events {
             if let Event::PrimaryChanged { from, to, .. } = event
-                && (from.is_some() || to.place() > 0)
+                && (from.is_some() || !self.is_declared(*to))
             {
                 renew(pooler, &self.live.name);
             }
@@ -177,7 +184,7 @@ fn specs(config: &Config, entry: &config::Cluster<'_>) -> Vec<HostSpec> {
     let hosts = entry.hosts.iter().map(|host| HostSpec {
         name: Arc::from(&*host.entry),
         weight: u32::from(host.weight),
-        distance: match (own, host.zone) {
+        distance: match (own, host.zone.as_deref()) {
             (Some(own), Some(zone)) if own != zone => Distance::Far,
             (Some(_) | None, Some(_) | None) => Distance::Near,
         },

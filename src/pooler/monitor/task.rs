@@ -1,5 +1,6 @@
 //! The tasks of the monitors: one for each host of each cluster.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -8,12 +9,12 @@ use std::task::Poll;
 
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::futures::Notified;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::probe::{Asked, COLUMNS, QUESTION, Unreadable, read};
-use super::{Monitor, functions, policy, specs};
-use crate::cluster::{Failure, HostId, Observation};
+use super::{Monitor, discovery, functions, policy, specs};
+use crate::cluster::{Failure, HostId, Hosts, Observation};
 use crate::config::{Config, RouteMode};
 use crate::pool::{PoolKey, WorkerId};
 use crate::pooler::clusters::LiveCluster;
@@ -43,11 +44,70 @@ pub async fn run(pooler: &Arc<Pooler>) -> Infallible {
 /// A cluster, and the tasks that end when this is dropped.
 struct Watched {
     monitor: Arc<Monitor>,
-    _tasks: JoinSet<Infallible>,
+    /// One for each host, one for the functions, one that finds replicas.
+    tasks: JoinSet<Infallible>,
+    hosts: HashMap<HostId, AbortHandle>,
+    /// The one that finds replicas, where there is anything to find.
+    finder: Option<AbortHandle>,
 }
 
-/// Takes the clusters of the configuration in place of those before. What is known of one stays
-/// while its hosts are the same.
+impl Watched {
+    fn new(pooler: &Arc<Pooler>, monitor: Arc<Monitor>) -> Self {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(functions::keep(Arc::clone(pooler), Arc::clone(&monitor)));
+        let finder = None;
+        let hosts = HashMap::new();
+        let mut watched = Self {
+            monitor,
+            tasks,
+            hosts,
+            finder,
+        };
+        watched.follow_hosts(pooler);
+        watched.follow_names(pooler);
+        watched
+    }
+
+    /// Finds replicas, or no longer.
+    fn follow_names(&mut self, pooler: &Arc<Pooler>) {
+        let config = pooler.config();
+        match (
+            discovery::is_needed(&config, &self.monitor.live.name),
+            self.finder.take(),
+        ) {
+            (true, Some(task)) => self.finder = Some(task),
+            (true, None) => {
+                let task = discovery::keep(Arc::clone(pooler), Arc::clone(&self.monitor));
+                self.finder = Some(self.tasks.spawn(task));
+            }
+            (false, Some(task)) => task.abort(),
+            (false, None) => {}
+        }
+    }
+
+    /// Watches the hosts that there are now. Connections to those that stay are kept.
+    fn follow_hosts(&mut self, pooler: &Arc<Pooler>) {
+        let view = self.monitor.live.view();
+        self.hosts.retain(|id, task| {
+            let stays = view.host(*id).is_some();
+            if !stays {
+                task.abort();
+            }
+            stays
+        });
+        for host in &view.hosts {
+            let task = || watch(Arc::clone(pooler), Arc::clone(&self.monitor), host.id);
+            let tasks = &mut self.tasks;
+            self.hosts
+                .entry(host.id)
+                .or_insert_with(|| tasks.spawn(task()));
+        }
+        while self.tasks.try_join_next().is_some() {} // those that were ended
+    }
+}
+
+/// Takes the clusters of the configuration in place of those before. What is known of one
+/// and of its hosts stays.
 fn adopt(pooler: &Arc<Pooler>, watched: &mut Vec<Watched>) {
     let config = pooler.config();
     let now = Instant::now().into_std();
@@ -59,23 +119,16 @@ fn adopt(pooler: &Arc<Pooler>, watched: &mut Vec<Watched>) {
             .iter()
             .position(|known| &*known.monitor.live.name == entry.name)
             .map(|place| old.swap_remove(place));
-        let known = known.filter(|known| {
-            let monitor = &known.monitor;
-            monitor.reconfigure(hosts.clone(), policy.clone())
-        });
-        watched.push(known.unwrap_or_else(|| {
+        watched.push(if let Some(mut known) = known {
+            if known.monitor.reconfigure(hosts, policy) == Hosts::Other {
+                known.follow_hosts(pooler);
+            }
+            known.follow_names(pooler);
+            known
+        } else {
             let live = pooler.clusters.enter(&Arc::from(entry.name), now);
-            let monitor = Arc::new(Monitor::new(live, hosts, policy));
-            let mut tasks = JoinSet::new();
-            tasks.spawn(functions::keep(Arc::clone(pooler), Arc::clone(&monitor)));
-            for host in &monitor.live.view().hosts {
-                tasks.spawn(watch(Arc::clone(pooler), Arc::clone(&monitor), host.id));
-            }
-            Watched {
-                monitor,
-                _tasks: tasks,
-            }
-        }));
+            Watched::new(pooler, Arc::new(Monitor::new(live, hosts, policy)))
+        });
     }
     for gone in old {
         pooler.clusters.forget(&gone.monitor.live.name);

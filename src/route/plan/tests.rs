@@ -29,6 +29,7 @@ struct Table {
     rules: Rules,
     standing: Standing,
     attempt: Attempt,
+    counting: Counting,
     now: Instant,
     out: BytesMut,
 }
@@ -70,6 +71,7 @@ impl Table {
             },
             standing: Standing::Unlinked,
             attempt: Attempt::First,
+            counting: Counting::Once,
             now: now + Duration::from_millis(1),
             out: BytesMut::new(),
         }
@@ -93,6 +95,7 @@ impl Table {
             scope: Scope::Session,
             standing: self.standing,
             alone: Alone::Allowed,
+            counting: self.counting,
             attempt: self.attempt,
             now: self.now,
             chance: Chance::new(1),
@@ -443,4 +446,33 @@ fn what_is_too_long_to_be_looked_at_goes_to_the_primary_at_once() {
     let head = &query(&long)[..100];
     let expected = (Target::Primary, Why::Class(Reason::TooLong));
     assert_eq!(table.goes(head), expected);
+}
+
+#[test]
+fn a_segment_that_is_looked_at_again_is_counted_once() {
+    let mut table = Table::new();
+    let input = query("select 1");
+    let Plan::Go(first) = table.plan(&input) else {
+        panic!("it is a read")
+    };
+    let counts = |table: &Table| {
+        let known: Vec<_> = table.cache.known().map(|(_, known)| known.counts).collect();
+        let decisions: u64 = table.cache.decisions.iter().sum();
+        (known[0].primary, known[0].replica, decisions)
+    };
+    assert_eq!(counts(&table), (0, 1, 1));
+    for (counting, expected) in [
+        (Counting::Not, (0, 1, 1)),
+        (Counting::Instead(first.decision), (0, 1, 1)),
+        (Counting::Once, (0, 2, 2)),
+    ] {
+        table.counting = counting;
+        table.plan(&input);
+        assert_eq!(counts(&table), expected, "{counting:?}");
+    }
+    // A wait that has shown that the replica will not do after all.
+    table.counting = Counting::Instead(first.decision);
+    table.attempt = Attempt::Again;
+    table.plan(&input);
+    assert_eq!(counts(&table), (1, 1, 2));
 }

@@ -60,6 +60,23 @@ pub fn monitor_failed(cluster: &str, host: &str, error: &dyn fmt::Display) {
     emit(Level::Warning, "monitor_failed", details, text);
 }
 
+/// Which replicas stream from the primary could not be asked: those that were known stay.
+pub fn replicas_unknown(cluster: &str, error: &dyn fmt::Display) {
+    let details = Details {
+        repeat: Repeat::Limited,
+        error: Some(error),
+        ..Details::default()
+    };
+    let text = format_args!("database {cluster}: cannot ask who streams from the primary: {error}");
+    emit(Level::Warning, "replicas_unknown", details, text);
+}
+
+/// The replicas that were found for an entry.
+pub fn replicas_found(cluster: &str, replicas: &dyn fmt::Display) {
+    let text = format_args!("database {cluster}: replicas found: {replicas}");
+    emit(Level::Log, "replicas_found", Details::default(), text);
+}
+
 /// What functions a database has could not be read: reads that call users' functions stay on the
 /// primary.
 pub fn functions_unknown(cluster: &str, error: &dyn fmt::Display) {

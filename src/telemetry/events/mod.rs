@@ -15,7 +15,7 @@ use super::log::Switch;
 
 pub use cluster::{
     functions_unknown, host_refused, monitor_failed, primary_back, primary_changed, primary_lost,
-    replica_left, replica_ready,
+    replica_left, replica_ready, replicas_found, replicas_unknown,
 };
 pub use connection::{
     LoginAttempt, SlowQuery, closing, debug, login_attempt, login_failed, no_such_user,

@@ -57,7 +57,7 @@ fn port_of(client: &mut Wire) -> u16 {
 }
 
 /// The servers that answer reads of new clients: one that has read before may stay where it is.
-fn ports(weir: &Weir) -> BTreeSet<u16> {
+pub(super) fn ports(weir: &Weir) -> BTreeSet<u16> {
     let port = |_| port_of(&mut weir.client("app", "app"));
     (0..20).map(port).collect()
 }
@@ -320,7 +320,7 @@ impl Drop for Frozen {
 }
 
 /// Whether a new client's read is answered soon.
-fn answered(port: u16) -> bool {
+pub(super) fn answered(port: u16) -> bool {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut client = Wire::login(port, "app", "app");

@@ -14,7 +14,7 @@ use pgweir::demo::interrupt::Deadline;
 
 use super::{Protocol, Stage};
 use crate::support::fixture::options;
-use crate::support::wait::{eventually, until};
+use crate::support::wait::until;
 use crate::support::{Weir, Wire};
 
 /// Clients that write and read.
@@ -291,16 +291,42 @@ fn a_replica_that_lags_gets_no_reads_until_it_has_caught_up() {
 }
 
 #[test]
+fn a_session_stays_on_its_replica_when_that_leaves_the_rotation() {
+    let stage = stage([0, 0]);
+    let weir = stage
+        .setup()
+        .entry(&stage.entry("app_ro", "role=replica pool_mode=session"))
+        .set("replica_max_lag", 0.3)
+        .start();
+    let mut client = weir.client("app_ro", "app");
+    let port = client.value("select my_port()");
+    assert_ne!(port, stage.cluster.primary().port().to_string());
+    for replica in stage.cluster.replicas() {
+        let sql = "select pg_wal_replay_pause()";
+        replica.psql("postgres", sql).unwrap();
+    }
+    let mut writer = Wire::login(stage.cluster.primary().port(), "app", "app");
+    let mut value = 0;
+    until("no replica answers reads any more", || {
+        value += 1;
+        write(&mut writer, Protocol::Simple, 104, value);
+        ports(&weir) == BTreeSet::from([stage.cluster.primary().port()])
+    });
+    for protocol in Protocol::ALL {
+        let answer = protocol.run(&mut client, "select my_port()");
+        assert_eq!(answer.rows(), [[port.clone()]]);
+    }
+}
+
+#[test]
 fn a_position_can_be_carried_from_one_connection_to_another() {
     let stage = stage([300, 300]);
     let weir = start(&stage, "session");
     let mut writer = weir.client("app", "app");
     for (value, protocol) in (1..).zip(Protocol::ALL) {
         write(&mut writer, protocol, 103, value);
-        let position = eventually("the position is known", || {
-            let position = writer.value("show pgweir.lsn");
-            (!position.is_empty()).then_some(position)
-        });
+        let position = writer.value("show pgweir.lsn");
+        assert!(!position.is_empty(), "it waits until it is known");
         let mut reader = weir.client("app", "app");
         reader.run(&format!("set pgweir.min_lsn = '{position}'"));
         assert_eq!(read(&mut reader, protocol, 103).value, value);

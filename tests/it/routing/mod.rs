@@ -4,9 +4,11 @@
 //! the servers themselves: from their logs (`Stage::runs`), or by a function that says whose it is.
 
 mod alike;
+mod discovery;
 mod failover;
 mod fences;
 mod monitor;
+mod network;
 mod pins;
 mod random;
 mod stage;

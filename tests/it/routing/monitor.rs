@@ -68,7 +68,7 @@ impl Watch {
 
     fn is(&self, host: HostId, state: HostState) -> bool {
         self.view()
-            .is_some_and(|view| view.hosts[host.place()].state == state)
+            .is_some_and(|view| view.host(host).unwrap().state == state)
     }
 
     fn until(&self, host: HostId, state: HostState) {
@@ -105,13 +105,13 @@ fn a_replica_that_stops_gets_no_reads_until_it_is_back() {
     stage.cluster.replicas_mut()[1].start().unwrap();
     watch.until(SECOND, READY);
     let after = watch.view().unwrap();
-    let epoch = |view: &ClusterView| view.hosts[SECOND.place()].epoch;
+    let epoch = |view: &ClusterView| view.host(SECOND).unwrap().epoch;
     assert_ne!(
         epoch(&before),
         epoch(&after),
         "it may have forgotten something"
     );
-    assert!(after.hosts[SECOND.place()].back_since.is_some());
+    assert!(after.host(SECOND).unwrap().back_since.is_some());
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn a_promotion_is_followed_and_the_old_primary_is_refused() {
     let replicas = stage.cluster.replicas();
     follow(&replicas[1], &replicas[0]);
     watch.until(SECOND, READY);
-    assert_eq!(watch.view().unwrap().hosts[SECOND.place()].timeline, 2);
+    assert_eq!(watch.view().unwrap().host(SECOND).unwrap().timeline, 2);
 
     stage.cluster.primary_mut().start().unwrap();
     watch.until(PRIMARY, HostState::Refused(Refused::OldTimeline));

@@ -165,3 +165,44 @@ fn the_console_shows_servers_and_routes_and_explains() {
     assert_eq!(explained[0][2], "read");
     assert_ne!(explained[0][1], primary);
 }
+
+#[test]
+fn a_startup_option_counts_as_a_setting_of_the_session() {
+    let (stage, weir) = (Stage::shared(), Stage::weir());
+    let options = |options| [("options", options)];
+    let primary = options("-c pgweir.route=primary");
+    let mut client = weir.login("app", "app").more(&primary).connect().unwrap();
+    for protocol in Protocol::ALL {
+        let steps = [("select * from items", Primary)];
+        stage.play(&mut client, protocol, &steps);
+    }
+    assert_eq!(client.value("show pgweir.route"), "primary");
+    let floor = options("-c pgweir.min_lsn=FF/0 -c search_path=public");
+    let mut client = weir.login("app", "app").more(&floor).connect().unwrap();
+    let steps = [("select * from items", Primary)];
+    stage.play(&mut client, Protocol::Simple, &steps);
+    assert_eq!(client.value("show pgweir.min_lsn"), "FF/0");
+}
+
+#[test]
+fn a_startup_option_that_means_nothing_ends_the_login() {
+    let weir = Stage::weir();
+    for (options, expected) in [
+        (
+            "-c pgweir.route=nowhere",
+            "invalid value for parameter \"pgweir.route\": \"nowhere\"",
+        ),
+        (
+            "-c pgweir.min_lsn=1",
+            "invalid value for parameter \"pgweir.min_lsn\": \"1\"",
+        ),
+        (
+            "-c pgweir.speed=high",
+            "unsupported startup parameter in options: pgweir.speed",
+        ),
+    ] {
+        let more = [("options", options)];
+        let error = weir.login("app", "app").more(&more).connect().unwrap_err();
+        assert_eq!(error.field('M').as_deref(), Some(expected));
+    }
+}
