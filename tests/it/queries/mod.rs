@@ -1,6 +1,7 @@
 //! Statistics of queries and the log of slow ones.
 
 mod counts;
+mod replicas;
 mod slow;
 
 use crate::support::Weir;
