@@ -11,6 +11,7 @@ pub mod client;
 pub mod cluster;
 pub mod config;
 pub mod demo;
+pub mod http;
 pub mod ids;
 pub mod lsn;
 pub mod net;

@@ -17,6 +17,7 @@ use pgweir::session::from_server::link;
 use pgweir::session::params::ParamSet;
 use pgweir::session::prepared::Registry;
 use pgweir::session::server_state::ServerState;
+use pgweir::telemetry::stats::Times;
 use pipe::Pipe;
 
 use crate::frames::Frames;
@@ -48,6 +49,7 @@ struct Wire {
     server_state: ServerState,
     /// Where queries are counted: their books, database and user.
     counted: Option<(Books, [Arc<str>; 2])>,
+    times: Times,
 }
 
 impl Wire {
@@ -64,6 +66,7 @@ impl Wire {
             client_state,
             server_state: ServerState::new(params),
             counted: None,
+            times: Times::default(),
         }
     }
 
@@ -100,6 +103,7 @@ impl Wire {
             server_side: self.server.side(),
             hold: Hold::Transaction,
             course: &mut course,
+            times: &self.times,
             writes: None,
         };
         let mut context = Context::from_waker(Waker::noop());

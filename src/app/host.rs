@@ -6,8 +6,10 @@
 pub mod change;
 mod connections;
 mod levers;
-mod queries;
+mod numbers;
+pub mod queries;
 mod routing;
+mod source;
 mod tables;
 
 #[cfg(test)]

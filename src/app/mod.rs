@@ -4,6 +4,7 @@ pub mod acceptor;
 pub mod commands;
 pub mod console;
 pub mod host;
+pub mod http;
 pub mod listening;
 pub mod logging;
 pub mod reload;

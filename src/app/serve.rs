@@ -16,6 +16,7 @@ use super::acceptor::{PORTER, accept};
 use super::console::Consoles;
 use super::host::change::tell_finding;
 use super::host::{Host, HostParts};
+use super::http;
 use super::listening::{Listening, listen};
 use super::logging::{LogFlags, log_settings};
 use super::reload::{Source, starting_users};
@@ -25,6 +26,7 @@ use super::tls::{self, Tls, TlsSetupError};
 use super::worker::Worker;
 use crate::cli::{Chatter, Place, Serve};
 use crate::config::{Config, Workers};
+use crate::http::DoorError;
 use crate::net::Listener;
 use crate::net::listener::{Bound, ListenError};
 use crate::pool::{WorkerId, janitor};
@@ -61,6 +63,9 @@ pub enum ServeError {
     /// A socket cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// HTTP cannot be served.
+    #[error(transparent)]
+    Http(#[from] DoorError),
     /// There is nothing to listen on.
     #[error("nowhere to listen on")]
     Nowhere,
@@ -212,6 +217,7 @@ fn compose(
     SystemRandom::new()
         .fill(&mut random)
         .map_err(|_| ServeError::NoRandom)?;
+    let http = http::open(&config)?;
     let Tls {
         client: client_tls,
         server: server_tls,
@@ -247,6 +253,9 @@ fn compose(
         })
         .collect::<io::Result<Vec<_>>>()?;
     pooler.start_workers(workers.iter().map(Worker::runtime).collect());
+    if let Some(door) = http {
+        http::start(door, host.clone())?;
+    }
     let Post {
         runtime,
         signals,

@@ -65,11 +65,12 @@ impl Worker {
             .build()?;
         let handle = runtime.handle().clone();
         let (queue, arrivals) = mpsc::channel(QUEUE);
+        let load = pooler.load(number);
         let service = Arc::new(Service {
             pooler,
             consoles,
             number,
-            load: Arc::default(),
+            load,
             has_earlier_timer: AtomicBool::new(false),
         });
         let work = work(Arc::clone(&service), arrivals);

@@ -17,6 +17,7 @@ use crate::pooler::servers::{connector, target_of};
 use crate::pooler::{Pooler, Server};
 use crate::protocol::cancel_key::{CancelRoute, ClientKey, PeerId};
 use crate::server::facts::ServerFacts;
+use crate::telemetry::stats::Happening;
 
 /// Where `cancel_wait_timeout` is off, a request may still not hold a connection for ever.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -26,6 +27,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Deals with one request. It has no answer: whatever goes wrong, the stream is just closed.
 pub async fn cancel(pooler: &Arc<Pooler>, mut stream: Stream, key: &[u8]) {
+    pooler.happenings.note(Happening::CancelRequested);
     deliver(pooler, key).await;
     // The client waits for this end. Over TLS it has to be said: an end without a word is an
     // error to libpq's `PQcancelBlocking`.

@@ -17,7 +17,7 @@ use super::visitor::Visitor;
 use crate::auth::secret::Secret;
 use crate::config::model::CONSOLE_DATABASES;
 use crate::config::{AuthType, Config};
-use crate::net::accept::{Accepted, accept};
+use crate::net::accept::{AcceptError, Accepted, accept};
 use crate::net::chance;
 use crate::net::{ClientTls, Incoming, Peer, Stream};
 use crate::pool::WorkerId;
@@ -32,6 +32,7 @@ use crate::session::client_login::{
 };
 use crate::session::params::TRACKED;
 use crate::telemetry::events::{self, LoginAttempt};
+use crate::telemetry::stats::Happening;
 
 /// A client that has proved who it is.
 #[derive(Debug)]
@@ -107,7 +108,9 @@ pub fn enter(
     let tls: Arc<ClientTls> = pooler.client_tls.load_full();
     async move {
         // Boxed apart, so that each piece of a login is small enough for the allocator's quick way.
-        let accepted = match Box::pin(accept(stream?, &tls, deadline)).await {
+        let accepted = Box::pin(accept(stream?, &tls, deadline)).await;
+        count_handshake(pooler, &accepted);
+        let accepted = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 // The client has been told already, where it could understand it.
@@ -148,6 +151,7 @@ pub fn enter(
             Ok(None) => Some(Entered::Client(guest)),
             Ok(Some(rights)) => Some(Entered::Console(guest, rights)),
             Err(fault) => {
+                pooler.happenings.note(fault.refusal());
                 let Guest {
                     visitor,
                     mut stream,
@@ -159,6 +163,20 @@ pub fn enter(
                 None
             }
         }
+    }
+}
+
+fn count_handshake(pooler: &Pooler, accepted: &Result<Accepted, AcceptError>) {
+    let stream = match accepted {
+        Err(AcceptError::Handshake(_)) => {
+            return pooler.happenings.note(Happening::ClientTlsFailed);
+        }
+        Err(_) => return,
+        Ok(Accepted::Startup { stream, .. } | Accepted::Cancel { stream, .. }) => stream,
+    };
+    match stream {
+        Stream::TlsAccepted(_) => pooler.happenings.note(Happening::ClientTls),
+        Stream::Tcp(_) | Stream::Unix(_) | Stream::TlsConnected(_) | Stream::Lost => {}
     }
 }
 

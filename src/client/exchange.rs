@@ -10,7 +10,7 @@ use std::time::Instant as StdInstant;
 
 use tokio::time::Instant;
 
-use super::timing::{Activity, Timing};
+use super::timing::{Activity, Ended, Timing};
 use crate::cluster::position::SharedWrites;
 use crate::protocol::{SqlState, TransactionStatus};
 
@@ -21,6 +21,7 @@ use crate::session::from_client::{ClientBytes, FromClient, from_client};
 use crate::session::from_server::{from_server, probe};
 use crate::session::routed::Routed;
 use crate::session::server_state::{OutOfSync, ServerState};
+use crate::telemetry::stats::Times;
 
 /// Why an exchange stops.
 #[derive(Debug)]
@@ -104,6 +105,8 @@ pub struct Exchange<'a, C, S> {
     pub hold: Hold,
     /// What is remembered between polls.
     pub course: &'a mut Course,
+    /// Where the times of queries and transactions are recorded.
+    pub times: &'a Times,
     /// Who must know of a write before the client knows that it is done.
     pub writes: Option<&'a SharedWrites>,
 }
@@ -135,6 +138,20 @@ impl Course {
 enum Way {
     ToServer,
     ToClient,
+}
+
+/// Something has ended.
+pub fn record(times: &Times, ended: Ended) {
+    match ended {
+        Ended::Nothing => {}
+        Ended::Query(query) => times.queries.record(query),
+        Ended::Single(time) => times.single.record(time),
+        Ended::Last { query, transaction } => {
+            times.queries.record(query);
+            times.transactions.record(transaction);
+        }
+        Ended::Transaction(transaction) => times.transactions.record(transaction),
+    }
 }
 
 impl<C: Wire, S: Wire> Exchange<'_, C, S> {
@@ -238,7 +255,15 @@ impl<C: Wire, S: Wire> Exchange<'_, C, S> {
     /// Follows what the server is doing; the clock is read only when that changes.
     fn note_activity(&mut self) {
         let activity = if !self.server.is_quiet() && !self.server.owed().is_empty() {
-            Activity::Busy
+            match self.course.timing.activity() {
+                Activity::Busy => return,
+                Activity::Setup | Activity::Idle | Activity::IdleInTransaction
+                    if self.server.is_in_setup() =>
+                {
+                    Activity::Setup
+                }
+                Activity::Setup | Activity::Idle | Activity::IdleInTransaction => Activity::Busy,
+            }
         } else if self.server.is_at_rest() {
             Activity::Idle
         } else {
@@ -247,7 +272,7 @@ impl<C: Wire, S: Wire> Exchange<'_, C, S> {
         if activity != self.course.timing.activity() {
             let now = self.course.now.take();
             let now = now.unwrap_or_else(|| Instant::now().into_std());
-            self.course.timing.change(activity, now);
+            record(self.times, self.course.timing.change(activity, now));
         }
     }
 

@@ -13,6 +13,7 @@ use crate::protocol::{FrameError, Severity, SqlState};
 use crate::route::wishes::BadWish;
 use crate::session::client_login::{ErrorCodes, LoginError};
 use crate::session::client_state::ClientError;
+use crate::telemetry::stats::Happening;
 
 /// Why a client's connection ends with an error. `Display` is what the client and the log read.
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +106,59 @@ impl Fault {
             (_, ErrorCodes::Postgres) => self.postgres_code(),
         };
         Some(Report::new(Severity::Fatal, code, self.to_string()))
+    }
+
+    /// What a login that it ends counts as.
+    pub fn refusal(&self) -> Happening {
+        match self {
+            Self::Startup(_)
+            | Self::LoginFrame(_)
+            | Self::Protocol(_)
+            | Self::Wish(_)
+            | Self::Unsupported(_) => Happening::RefusedStartup,
+            Self::Login(_) | Self::NoSuchUser => Happening::RefusedProof,
+            Self::Full(_) => Happening::RefusedFull,
+            Self::NotAllowed => Happening::RefusedRight,
+            Self::NoSuchDatabase(_) | Self::Disabled(_) => Happening::RefusedDatabase,
+            Self::ShuttingDown => Happening::RefusedStopping,
+            Self::LoginTimeout => Happening::RefusedTimeout,
+            Self::ServerDown | Self::Refused(_) | Self::ServerCrashed => Happening::RefusedServer,
+            Self::Lost(_) | Self::Eof => Happening::RefusedLost,
+            Self::Config
+            | Self::InvalidParameter
+            | Self::BlockInStatementMode
+            | Self::Overdue(_)
+            | Self::Leave(_)
+            | Self::ConfigurationChanged
+            | Self::Exhausted => Happening::RefusedOther,
+        }
+    }
+
+    /// What the end of a client that it sends away counts as.
+    pub fn departure(&self) -> Happening {
+        match self {
+            Self::Lost(_) | Self::Eof => Happening::LeftLost,
+            Self::Refused(Refusal::QueryWaitTimeout) => Happening::LeftWait,
+            Self::Refused(_) | Self::ServerDown => Happening::LeftNoServer,
+            Self::ServerCrashed => Happening::LeftServerCrashed,
+            Self::Overdue(_) | Self::LoginTimeout => Happening::LeftTimeout,
+            Self::Leave(_) | Self::ConfigurationChanged | Self::ShuttingDown => {
+                Happening::LeftKilled
+            }
+            Self::Protocol(_) | Self::LoginFrame(_) | Self::Startup(_) => Happening::LeftProtocol,
+            Self::Login(_)
+            | Self::Full(_)
+            | Self::NotAllowed
+            | Self::NoSuchDatabase(_)
+            | Self::Disabled(_)
+            | Self::NoSuchUser
+            | Self::Config
+            | Self::Wish(_)
+            | Self::Unsupported(_)
+            | Self::InvalidParameter
+            | Self::BlockInStatementMode
+            | Self::Exhausted => Happening::LeftOther,
+        }
     }
 
     fn postgres_code(&self) -> SqlState {

@@ -69,11 +69,20 @@ impl Client {
     /// Waits until a replica is known to show what the client has written and seen, or for that
     /// long.
     pub(super) async fn until_replica(&mut self, limit: Duration) {
+        let began = Instant::now();
+        self.look_for_replica(began + limit).await;
+        if let Some(route) = self.route.as_deref() {
+            let waited = began.elapsed();
+            let cluster = &route.cluster;
+            cluster.with_cache(self.worker, |cache| cache.counted.waited(waited));
+        }
+    }
+
+    async fn look_for_replica(&mut self, deadline: Instant) {
         let Some(route) = self.route.as_deref() else {
             return;
         };
         let cluster = Arc::clone(&route.cluster);
-        let deadline = Instant::now() + limit;
         loop {
             let Some(before) = self.route.as_deref().and_then(|route| route.next) else {
                 return;

@@ -29,7 +29,7 @@ use crate::pooler::{Pooler, Server};
 use crate::protocol::cancel_key::ClientKey;
 use crate::session::client_state::{ClientError, ClientState, Tally};
 use crate::session::from_client::{ClientBytes, FromClient, from_client};
-use crate::telemetry::stats::{Counter, WorkerStats};
+use crate::telemetry::stats::{Counter, Happening, WorkerStats};
 
 /// How a client's connection ends.
 #[derive(Debug)]
@@ -81,8 +81,12 @@ pub async fn welcome(
         None => settling.await,
     };
     match settled {
-        Ok(seat) => Some(Box::new(seat.seat(pooler, guest, worker))),
+        Ok(seat) => {
+            pooler.happenings.note(Happening::LetIn);
+            Some(Box::new(seat.seat(pooler, guest, worker)))
+        }
         Err(fault) => {
+            pooler.happenings.note(fault.refusal());
             let config = pooler.config();
             let Guest {
                 visitor,
@@ -264,6 +268,7 @@ impl Client {
     }
 
     fn log_goodbye(&self) {
+        self.pooler.happenings.note(Happening::Left);
         let config = self.pooler.config();
         if config.settings.log_disconnections {
             Visitor::of(&self.facts.card).log_end(&config, "client close request");
@@ -271,6 +276,7 @@ impl Client {
     }
 
     async fn leave(&mut self, fault: Fault) {
+        self.pooler.happenings.note(fault.departure());
         let config = self.pooler.config();
         let unread = std::mem::take(&mut self.output.bytes);
         let visitor = Visitor::of(&self.facts.card);

@@ -11,7 +11,7 @@ use std::time::Instant as StdInstant;
 
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use super::exchange::{Again, Course, Exchange, Hold, Stop};
+use super::exchange::{Again, Course, Exchange, Hold, Stop, record};
 use super::fault::Fault;
 use super::journey::{Journeyed, Tries};
 use super::life::{Client, Goodbye};
@@ -29,8 +29,9 @@ use crate::server::conn::{Fitness, ServerConn};
 use crate::server::errand;
 use crate::session::client_state::ClientState;
 use crate::session::from_server::link;
+use crate::session::refusals::Refusals;
 use crate::session::server_state::{OutOfSync, ServerState};
-use crate::telemetry::stats::Counter;
+use crate::telemetry::stats::{Counter, Happening, ServerRole};
 
 /// How a link ends.
 enum End {
@@ -134,6 +135,9 @@ impl Client {
     ) -> Option<(Lease<Server>, StdInstant)> {
         let Granted { mut lease, origin } = granted;
         // Who gave it back just now has listened to it last.
+        if lease.home != self.worker {
+            self.pooler.happenings.note(Happening::SocketMoved);
+        }
         let is_dead = (lease.home != self.worker && lease.rehome(self.worker).is_err())
             || (origin == Origin::Idle
                 && lease.hear(&mut Context::from_waker(Waker::noop())) == Fitness::Unfit);
@@ -153,9 +157,11 @@ impl Client {
         let checked = timeout(self.terms.errand, run).await;
         let now = Instant::now().into_std();
         if matches!(checked, Ok(Ok(()))) {
+            self.pooler.happenings.note(Happening::Checked);
             lease.set_use(Use::Active);
             return Some((lease, now));
         }
+        self.pooler.happenings.note(Happening::CheckFailed);
         lease.finish(Verdict::Discard(Why::CheckFailed), now);
         None
     }
@@ -246,6 +252,7 @@ impl Client {
             PoolMode::Transaction => Hold::Transaction,
             PoolMode::Statement => Hold::Statement,
         };
+        let role = route.map_or(ServerRole::Primary, Route::role);
         let mut exchange = Exchange {
             client: &mut self.state,
             client_side: Side {
@@ -261,6 +268,7 @@ impl Client {
             },
             hold,
             course: &mut link.course,
+            times: self.stats.times(role),
             writes: route.and_then(Route::writes),
         };
         exchange.poll(cx)
@@ -278,7 +286,12 @@ impl Client {
             Ok(Stop::Rest) => course.timing.changed(), // when it came to rest, just now
             _ => Instant::now().into_std(),
         };
-        course.timing.change(Activity::Idle, now);
+        let last = course.timing.change(Activity::Idle, now);
+        let role = self
+            .route
+            .as_deref()
+            .map_or(ServerRole::Primary, Route::role);
+        record(self.stats.times(role), last);
         let spent = course.timing.take_spent();
         let (from_client, from_server) = course.received;
         for (counter, amount) in [
@@ -303,6 +316,9 @@ impl Client {
             End::Again(verdict) => (Ok(()), verdict),
             End::Leave(goodbye, verdict) => (Err(goodbye), self.unless_pinned(verdict)),
         };
+        if !lease.state.refusals.is_empty() {
+            self.count_errors(std::mem::take(&mut lease.state.refusals));
+        }
         self.delist(lease);
         self.count();
         self.end_journey(now, journeyed);
@@ -311,6 +327,12 @@ impl Client {
             verdict => verdict,
         };
         (outcome, verdict, now)
+    }
+
+    fn count_errors(&self, refusals: Refusals) {
+        for (class, amount) in refusals.all() {
+            self.stats.errors().add(class, amount);
+        }
     }
 
     /// What was on trial must run again.
@@ -335,12 +357,13 @@ impl Client {
         let sql = self.terms.reset.as_deref().unwrap_or_default();
         lease.set_use(Use::Tested);
         let reset = timeout(self.terms.errand, errand::run(&mut lease, sql)).await;
-        let verdict = match reset {
-            Ok(Ok(())) => {
-                lease.state.was_reset(sql);
-                self.last_look(&mut lease)
-            }
-            Ok(Err(_)) | Err(_) => Verdict::Discard(Why::ResetFailed),
+        let verdict = if matches!(reset, Ok(Ok(()))) {
+            self.pooler.happenings.note(Happening::Reset);
+            lease.state.was_reset(sql);
+            self.last_look(&mut lease)
+        } else {
+            self.pooler.happenings.note(Happening::ResetFailed);
+            Verdict::Discard(Why::ResetFailed)
         };
         lease.finish(verdict, Instant::now().into_std());
         outcome

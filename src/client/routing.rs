@@ -33,6 +33,7 @@ use crate::session::from_client::{FromClient, skip};
 use crate::session::params::ParamSet;
 use crate::session::server_state::ServerState;
 use crate::sql::Effect;
+use crate::telemetry::stats::ServerRole;
 
 /// What routing keeps of one client.
 #[derive(Debug)]
@@ -52,6 +53,13 @@ pub(super) struct Route {
     pub(super) lull: Lull,
     /// What the segment at hand must show: writes that end while it waits need not be in it.
     pub(super) scope: Scope,
+}
+
+fn role(target: Option<Target>) -> ServerRole {
+    match target {
+        Some(Target::Replica(_)) => ServerRole::Replica,
+        Some(Target::Primary) | None => ServerRole::Primary,
+    }
 }
 
 /// The server at hand.
@@ -102,6 +110,16 @@ impl Route {
             lull: Lull::default(),
             scope: Scope::Off,
         }
+    }
+
+    /// The role of the server at hand.
+    pub(super) fn role(&self) -> ServerRole {
+        role(self.link.as_ref().map(|link| link.target))
+    }
+
+    /// The role of the server that the next segment waits for.
+    pub(super) fn next_role(&self) -> ServerRole {
+        role(self.next.map(|next| next.decision.target))
     }
 
     /// Whether the client keeps its connection when it is at rest.

@@ -7,6 +7,8 @@ use crate::pooler::terms::Timeouts;
 /// What a server is doing for its client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activity {
+    /// It is told our settings, which the client's query waits for and which count as part of it.
+    Setup,
     /// It owes replies.
     Busy,
     /// It waits for the client inside a transaction.
@@ -39,6 +41,40 @@ pub struct Spent {
     pub query_us: u64,
     /// In transactions.
     pub transaction_us: u64,
+}
+
+impl Spent {
+    fn add(&mut self, ended: Ended) {
+        let (query, transaction) = match ended {
+            Ended::Nothing => return,
+            Ended::Query(query) => (query, 0),
+            Ended::Single(time) => (time, time),
+            Ended::Last { query, transaction } => (query, transaction),
+            Ended::Transaction(transaction) => (0, transaction),
+        };
+        self.query_us += query;
+        self.transaction_us += transaction;
+    }
+}
+
+/// What has ended, and how many microseconds it took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Nothing.
+    Nothing,
+    /// A query inside a transaction.
+    Query(u64),
+    /// A transaction that was one query.
+    Single(u64),
+    /// The last query of a transaction, and the transaction.
+    Last {
+        /// The query's time.
+        query: u64,
+        /// The transaction's.
+        transaction: u64,
+    },
+    /// A transaction whose last query had ended before.
+    Transaction(u64),
 }
 
 /// The clocks of one client while it has a server.
@@ -76,25 +112,45 @@ impl Timing {
     }
 
     /// The server does something else now.
-    pub fn change(&mut self, activity: Activity, now: Instant) {
-        if activity == self.activity {
-            return;
-        }
-        if self.activity == Activity::Busy {
-            self.spent.query_us += micros(now.saturating_duration_since(self.changed));
-        }
-        match (activity, self.transaction_began) {
-            (Activity::Idle, Some(began)) => {
-                self.spent.transaction_us += micros(now.saturating_duration_since(began));
-                self.transaction_began = None;
+    pub fn change(&mut self, activity: Activity, now: Instant) -> Ended {
+        match (self.activity, activity) {
+            (Activity::Setup, Activity::Busy) => {
+                self.transaction_began.get_or_insert(self.changed);
+                self.activity = activity;
+                return Ended::Nothing;
             }
-            (Activity::Busy | Activity::IdleInTransaction, None) => {
-                self.transaction_began = Some(now);
+            // The query that it was for is about to be sent.
+            (Activity::Setup, Activity::Idle | Activity::IdleInTransaction) => {
+                return Ended::Nothing;
             }
-            (Activity::Idle, None) | (Activity::Busy | Activity::IdleInTransaction, Some(_)) => {}
+            (before, after) if before == after => return Ended::Nothing,
+            (Activity::Busy | Activity::Idle | Activity::IdleInTransaction, _)
+            | (Activity::Setup, Activity::Setup) => {}
         }
+        let since = |began| micros(now.saturating_duration_since(began));
+        let query = (self.activity == Activity::Busy).then(|| since(self.changed));
+        let began = match activity {
+            Activity::Idle => self.transaction_began.take(),
+            Activity::Busy | Activity::IdleInTransaction => {
+                self.transaction_began.get_or_insert(now);
+                None
+            }
+            Activity::Setup => None,
+        };
+        let ended = match (query, began) {
+            (None, None) => Ended::Nothing,
+            (Some(query), None) => Ended::Query(query),
+            (Some(query), Some(began)) if began == self.changed => Ended::Single(query),
+            (Some(query), Some(began)) => Ended::Last {
+                query,
+                transaction: since(began),
+            },
+            (None, Some(began)) => Ended::Transaction(since(began)),
+        };
+        self.spent.add(ended);
         self.activity = activity;
         self.changed = now;
+        ended
     }
 
     /// Takes what has been counted.
@@ -108,7 +164,7 @@ impl Timing {
             .transaction_began
             .and_then(|began| Some((began + limits.transaction?, Overdue::Transaction)));
         let part = match self.activity {
-            Activity::Busy => limits
+            Activity::Setup | Activity::Busy => limits
                 .query
                 .map(|limit| (self.changed + limit, Overdue::Query)),
             Activity::IdleInTransaction => limits
@@ -152,6 +208,55 @@ mod tests {
             }
         );
         assert_eq!(timing.take_spent(), Spent::default());
+    }
+
+    #[test]
+    fn our_settings_are_a_part_of_the_query_that_waits_for_them() {
+        let t0 = start();
+        let mut timing = Timing::new(t0);
+        assert_eq!(timing.change(Activity::Setup, t0), Ended::Nothing);
+        assert_eq!(timing.change(Activity::Idle, t0 + SECOND), Ended::Nothing);
+        assert_eq!(timing.change(Activity::Busy, t0 + SECOND), Ended::Nothing);
+        let ended = timing.change(Activity::Idle, t0 + 3 * SECOND);
+        assert_eq!(ended, Ended::Single(3_000_000));
+    }
+
+    #[test]
+    fn each_query_and_each_transaction_ends_once() {
+        let t0 = start();
+        let mut timing = Timing::new(t0);
+        let mut ended = Vec::new();
+        for (second, activity) in [
+            (0, Activity::Busy),
+            (1, Activity::Busy),
+            (2, Activity::Idle),
+            (3, Activity::Busy),
+            (4, Activity::IdleInTransaction),
+            (6, Activity::Busy),
+            (7, Activity::Idle),
+            (8, Activity::Busy),
+            (9, Activity::IdleInTransaction),
+            (10, Activity::Idle),
+        ] {
+            ended.push(timing.change(activity, t0 + second * SECOND));
+        }
+        ended.retain(|ended| *ended != Ended::Nothing);
+        let expected = [
+            Ended::Single(2_000_000),
+            Ended::Query(1_000_000),
+            Ended::Last {
+                query: 1_000_000,
+                transaction: 4_000_000,
+            },
+            Ended::Query(1_000_000),
+            Ended::Transaction(2_000_000),
+        ];
+        assert_eq!(ended, expected);
+        let spent = timing.take_spent();
+        assert_eq!(
+            (spent.query_us, spent.transaction_us),
+            (5_000_000, 8_000_000)
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::fault::Fault;
 use super::life::{Client, Goodbye};
+use super::routing::Route;
 use crate::net::Stream;
 use crate::net::buffers::{SMALL, Size};
 use crate::net::flow::{Fill, Hope, Side, fill, flush};
@@ -17,7 +18,7 @@ use crate::pooler::Server;
 use crate::pooler::client_facts::Phase;
 use crate::protocol::reply::{self, Report};
 use crate::protocol::{Severity, SqlState};
-use crate::telemetry::stats::Counter;
+use crate::telemetry::stats::{Counter, ServerRole};
 
 /// A connection for a client.
 #[derive(Debug)]
@@ -54,6 +55,10 @@ impl Client {
         let mut acquire = mailbox.acquire(pool, &request, std_now);
         if let Some(mut lease) = acquire.take_ready() {
             lease.state.waited_us = 0;
+            self.stats
+                .times(wanted(self.route.as_deref()))
+                .waits
+                .record(0);
             return Ok(Granted {
                 lease,
                 origin: Origin::Idle,
@@ -91,6 +96,10 @@ impl Client {
         let waited = until.saturating_duration_since(std_now).as_micros();
         let waited = u64::try_from(waited).unwrap_or(u64::MAX);
         self.stats.add(Counter::WaitTime, waited);
+        self.stats
+            .times(wanted(self.route.as_deref()))
+            .waits
+            .record(waited);
         lease.map(|mut lease| {
             lease.state.waited_us = waited;
             Granted {
@@ -113,6 +122,11 @@ impl Client {
         };
         (pool, request)
     }
+}
+
+/// What kind of server is waited for.
+fn wanted(route: Option<&Route>) -> ServerRole {
+    route.map_or(ServerRole::Primary, Route::next_role)
 }
 
 /// The notice of `query_wait_notify`.

@@ -106,6 +106,19 @@ pub enum HostState {
 }
 
 impl HostState {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Unknown,
+        Self::Primary,
+        Self::Replica(Standing::Ready),
+        Self::Replica(Standing::Lagging),
+        Self::Replica(Standing::OtherTimeline),
+        Self::Refused(Refused::SecondPrimary),
+        Self::Refused(Refused::OldTimeline),
+        Self::Refused(Refused::WrongSystem),
+        Self::Down,
+    ];
+
     /// The word for it, as `SHOW REPLICAS` has it.
     pub fn word(self) -> &'static str {
         match self {

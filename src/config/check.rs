@@ -46,7 +46,31 @@ pub(super) fn cross_check(config: &Config) -> Vec<Diagnostic> {
     auth_databases(config, &mut found);
     addresses(config, &mut found);
     routing(config, &mut found);
+    http(config, &mut found);
     found
+}
+
+/// Half of a pair would serve HTTP without what was meant to protect it.
+fn http(config: &Config, found: &mut Vec<Diagnostic>) {
+    let settings = &config.settings;
+    let pairs = [
+        (
+            ("http_auth_user", settings.http_auth_user.is_some()),
+            ("http_auth_password", settings.http_auth_password.is_some()),
+        ),
+        (
+            ("http_tls_cert_file", settings.http_tls_cert_file.is_some()),
+            ("http_tls_key_file", settings.http_tls_key_file.is_some()),
+        ),
+    ];
+    for (one, other) in pairs {
+        let (((set, true), (missing, false)) | ((missing, false), (set, true))) = (one, other)
+        else {
+            continue;
+        };
+        let text = format!("{set} needs {missing}");
+        found.push(Diagnostic::error(&config.origin(set), text));
+    }
 }
 
 fn client_tls(config: &Config, found: &mut Vec<Diagnostic>) {

@@ -76,12 +76,20 @@ This file is printed by `pgweir docs settings`.
 ";
 
 /// Settings that `PgBouncer` does not have.
-pub(super) const OUR_OWN: [&str; 18] = [
+pub(super) const OUR_OWN: [&str; 26] = [
     "availability_zone",
     "error_codes",
     "fence_interval",
     "fence_scope",
     "fence_wait",
+    "http_allowed_hosts",
+    "http_auth_password",
+    "http_auth_token",
+    "http_auth_user",
+    "http_listen",
+    "http_max_pools",
+    "http_tls_cert_file",
+    "http_tls_key_file",
     "log_format",
     "log_min_duration",
     "monitor_user",
@@ -233,6 +241,7 @@ fn kind_text(kind: &Kind) -> String {
         Kind::Choice(words) => words.join(", "),
         Kind::TlsProtocols => "secure, all, or a list".to_owned(),
         Kind::Workers => format!("auto, or 1 to {WORKERS_MAX}"),
+        Kind::HttpAddress => "address:port".to_owned(),
         Kind::List => "list".to_owned(),
         Kind::Path => "path".to_owned(),
         Kind::Text | Kind::SecretText => "text".to_owned(),

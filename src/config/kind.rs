@@ -45,6 +45,8 @@ pub enum Kind {
     TlsProtocols,
     /// `auto` or a number of threads.
     Workers,
+    /// An address and a port to listen on.
+    HttpAddress,
     /// Names with commas between.
     List,
     /// A file or directory.
@@ -106,6 +108,9 @@ pub enum ValueError {
     /// Neither `auto` nor a number.
     #[error("expected auto or a whole number from 1 to {WORKERS_MAX}")]
     NotWorkers,
+    /// Not an address and a port.
+    #[error("expected address:port, for example 127.0.0.1:9127, [::1]:9127 or *:9127")]
+    NotHttpAddress,
     /// The admin console where a database is wanted.
     #[error("expected a database other than the admin console")]
     Console,
@@ -129,6 +134,7 @@ impl Kind {
             | Self::Choice(_)
             | Self::TlsProtocols
             | Self::Workers
+            | Self::HttpAddress
             | Self::List
             | Self::Path
             | Self::Text
@@ -153,6 +159,7 @@ impl Kind {
             Self::Choice(_) | Self::Workers => Some(raw.to_ascii_lowercase()),
             Self::SecretText if !raw.is_empty() => Some("***".to_owned()),
             Self::TlsProtocols
+            | Self::HttpAddress
             | Self::List
             | Self::Path
             | Self::Text

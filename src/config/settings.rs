@@ -11,10 +11,11 @@ use super::choice::{
     TlsProtocols,
 };
 use super::kind::{Kind, ValueError};
+use super::model::Secret;
 use super::setting::Reload::{Live, Restart};
 use super::setting::Status::{Built, NotBuilt, Obsolete};
 use super::setting::{Setting, settings};
-use super::value::{CheckQuery, SocketDir, Value, Workers};
+use super::value::{CheckQuery, HttpAddress, SocketDir, Value, Workers};
 
 const INT_MAX: i64 = i32::MAX as i64;
 /// Any number from zero that fits in 32 bits with its sign, as `PgBouncer`'s integers.
@@ -125,6 +126,27 @@ settings! {
     /// the primary. With 0 it goes there at once; but a client that has not paused for ten times
     /// `fence_interval` waits for one such interval, and less often where that does not help.
     fence_wait: Duration = Some("0"), SECONDS, Live, Built;
+    /// Comma-separated list of host names by which HTTP may be asked besides addresses and localhost.
+    /// Requests with another name in their Host header are refused, since a page of somebody else may
+    /// have sent a browser here.
+    http_allowed_hosts: Vec<String> = Some(""), Kind::List, Restart, Built;
+    /// Password of `http_auth_user`, by which HTTP basic authentication is asked for metrics and tables.
+    http_auth_password: Option<Secret> = Some(""), Kind::SecretText, Restart, Built;
+    /// Token that HTTP asks for metrics and tables ("Authorization: Bearer TOKEN").
+    http_auth_token: Option<Secret> = Some(""), Kind::SecretText, Restart, Built;
+    /// User of HTTP basic authentication.
+    http_auth_user: Option<String> = Some(""), Kind::Text, Restart, Built;
+    /// Where HTTP is served, as address:port: metrics for Prometheus at /metrics, health at /healthz
+    /// and /readyz, tables at /api/v1. Empty: nowhere. Tables are shown to other machines only where
+    /// a token or a password is set.
+    http_listen: Option<HttpAddress> = Some(""), Kind::HttpAddress, Restart, Built;
+    /// Most databases, and most pairs of database and user, that /metrics names. All others together
+    /// are called "other".
+    http_max_pools: usize = Some("100"), COUNT, Live, Built;
+    /// Certificate by which HTTP is served over TLS.
+    http_tls_cert_file: Option<String> = Some(""), Kind::Path, Restart, Built;
+    /// Private key of `http_tls_cert_file`.
+    http_tls_key_file: Option<String> = Some(""), Kind::Path, Restart, Built;
     /// A client that idles inside a transaction for so long is disconnected. Can be set per user.
     idle_transaction_timeout: Option<Duration> = Some("0"), Kind::Timeout, Live, Built;
     /// Comma-separated list of startup parameters that are accepted and ignored. "options" in the
@@ -375,7 +397,7 @@ mod tests {
                 "postgres",
             ]
             .into_iter()
-            .chain(["tlsv1.3", "local0", "300", "off"])
+            .chain(["tlsv1.3", "local0", "300", "off", "*:9127"])
             .find(|raw| {
                 let mut settings = Settings::default();
                 settings.assign(setting.name, raw) == Some(Ok(()))

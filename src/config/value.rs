@@ -4,6 +4,7 @@
 //! with a fraction. More lenient than `PgBouncer`: booleans may also be words. Stricter: a number
 //! that does not fit is an error and does not wrap.
 
+use std::net::Ipv6Addr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use super::choice::{
     SslMode, SyslogFacility, TlsProtocols,
 };
 use super::kind::{Kind, ValueError, WORKERS_MAX};
+use super::model::Secret;
 use super::nearest;
 
 /// Longest time that can be set, about a hundred years: what is longer is cut to it, so that no
@@ -290,6 +292,41 @@ impl Value for Workers {
             .and_then(NonZeroUsize::new)
             .map(Self::Count)
             .ok_or(ValueError::NotWorkers)
+    }
+}
+
+/// Where HTTP is served (`http_listen`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpAddress {
+    /// A name, an address without brackets, or `*` for all addresses.
+    pub host: String,
+    /// The port, never 0.
+    pub port: u16,
+}
+
+impl Value for Option<HttpAddress> {
+    fn read(raw: &str, _: &Kind) -> Result<Self, ValueError> {
+        if raw.is_empty() {
+            return Ok(None);
+        }
+        let (host, port) = raw.rsplit_once(':').ok_or(ValueError::NotHttpAddress)?;
+        let inner = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
+        let is_address = inner.is_some_and(|inner| inner.parse::<Ipv6Addr>().is_ok());
+        let is_name = inner.is_none() && !host.is_empty() && !host.contains([':', '[', ']', ' ']);
+        let port: u16 = port.parse().map_err(|_| ValueError::NotHttpAddress)?;
+        if !(is_address || is_name) || port == 0 {
+            return Err(ValueError::NotHttpAddress);
+        }
+        let host = inner.unwrap_or(host).to_owned();
+        Ok(Some(HttpAddress { host, port }))
+    }
+}
+
+impl Value for Option<Secret> {
+    fn read(raw: &str, _: &Kind) -> Result<Self, ValueError> {
+        one_line(raw).map(|text| (!text.is_empty()).then(|| Secret::new(text)))
     }
 }
 

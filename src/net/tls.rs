@@ -22,6 +22,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::stream::{Socket, Stream};
 
+mod end;
 mod files;
 #[cfg(test)]
 pub(crate) mod test_certificates;
@@ -190,6 +191,7 @@ pub enum TlsError {
 pub struct ClientTls {
     mode: SslMode,
     acceptor: Option<TlsAcceptor>,
+    ends: Option<u64>,
 }
 
 /// TLS towards servers.
@@ -205,12 +207,18 @@ impl ClientTls {
         Self {
             mode: SslMode::Disable,
             acceptor: None,
+            ends: None,
         }
     }
 
     /// Reads the files. Every mode but `disable` needs a key and a certificate, the verifying ones
     /// a CA file: a client without a certificate that it vouches for fails in the handshake.
     pub fn build(options: &TlsOptions) -> Result<Self, TlsError> {
+        Self::speaking(ALPN, options)
+    }
+
+    /// The same for another protocol inside TLS, by its name in the handshake.
+    pub fn speaking(protocol: &[u8], options: &TlsOptions) -> Result<Self, TlsError> {
         if options.mode == SslMode::Disable {
             return Ok(Self::disabled());
         }
@@ -236,23 +244,34 @@ impl ClientTls {
         } else {
             builder.with_no_client_auth()
         };
+        let certificates = read_certificates(cert_file)?;
+        let ends = certificates
+            .iter()
+            .filter_map(|known| end::end_of(known))
+            .min();
         let mut config = builder
-            .with_single_cert(read_certificates(cert_file)?, read_key(key_file)?)
+            .with_single_cert(certificates, read_key(key_file)?)
             .map_err(|source| TlsError::Identity {
                 cert: cert_file.clone(),
                 source,
             })?;
-        config.alpn_protocols = vec![ALPN.to_vec()];
+        config.alpn_protocols = vec![protocol.to_vec()];
         config.max_fragment_size = Some(RECORD_MAX + RECORD_HEADER);
         Ok(Self {
             mode: options.mode,
             acceptor: Some(TlsAcceptor::from(Arc::new(config))),
+            ends,
         })
     }
 
     /// The mode it was built for.
     pub fn mode(&self) -> SslMode {
         self.mode
+    }
+
+    /// When the first of the certificates ends that are shown, in seconds since 1970.
+    pub fn ends(&self) -> Option<u64> {
+        self.ends
     }
 
     /// Whether a client that asks for TLS gets it.

@@ -23,7 +23,7 @@ use crate::server::conn::ServerConn;
 use crate::server::dns::Dns;
 use crate::server::facts::ServerFacts;
 use crate::telemetry::events;
-use crate::telemetry::stats::StatsBook;
+use crate::telemetry::stats::{Happenings, StatsBook};
 
 use admission::Admission;
 use alike::SharedValues;
@@ -86,6 +86,8 @@ pub struct Pooler {
     pub stats: StatsBook,
     /// What statements cost.
     pub queries: Books,
+    /// What has happened to connections.
+    pub happenings: Happenings,
     /// Names of servers.
     pub dns: Dns,
     /// TLS towards clients.
@@ -103,6 +105,8 @@ pub struct Pooler {
     stopping: AtomicBool,
     workers: OnceLock<Vec<Handle>>,
     turn: AtomicUsize,
+    /// Connections that each worker serves.
+    loads: Box<[Arc<AtomicUsize>]>,
 }
 
 /// What a [`Pooler`] is made of.
@@ -151,6 +155,7 @@ impl Pooler {
             credentials: Credentials::default(),
             stats: StatsBook::new(parts.workers, parts.now),
             queries: Books::new(parts.workers, RandomState::new().hash_one(parts.workers)),
+            happenings: Happenings::default(),
             dns: Dns::default(),
             client_tls: ArcSwap::from_pointee(parts.client_tls),
             server_tls: ArcSwap::from_pointee(parts.server_tls),
@@ -162,6 +167,7 @@ impl Pooler {
             stopping: AtomicBool::new(false),
             workers: OnceLock::new(),
             turn: AtomicUsize::new(0),
+            loads: (0..parts.workers).map(|_| Arc::default()).collect(),
         })
     }
 
@@ -206,6 +212,17 @@ impl Pooler {
         drop(self.workers.set(workers));
     }
 
+    /// How many connections a worker serves: that worker counts them here.
+    pub fn load(&self, worker: WorkerId) -> Arc<AtomicUsize> {
+        let load = self.loads.get(usize::from(worker.0));
+        load.map(Arc::clone).unwrap_or_default()
+    }
+
+    /// The runtimes of all workers, in the order of their numbers.
+    pub fn runtimes(&self) -> &[Handle] {
+        self.workers.get().map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// The worker of that number; for `None` one in turn.
     pub fn worker(&self, id: Option<WorkerId>) -> (WorkerId, Handle) {
         let workers = self.workers.get();
@@ -218,7 +235,7 @@ impl Pooler {
 
     /// A worker for work that belongs to no client: in turn.
     pub fn next_worker(&self) -> (WorkerId, Handle) {
-        let workers = self.workers.get().map(Vec::as_slice).unwrap_or_default();
+        let workers = self.runtimes();
         let turn = self
             .turn
             .fetch_add(1, Ordering::Relaxed)

@@ -18,6 +18,7 @@ use crate::server::open::{Identity, OpenError, Reported, greet, log_in, reach};
 use crate::session::server_login::{Parameter, ServerLoginError, ServerLoginRequest};
 use crate::telemetry::events;
 use crate::telemetry::line::{PeerAddress, Side, Who};
+use crate::telemetry::stats::Happening;
 
 /// Opens connections for the pools of one process.
 #[derive(Debug)]
@@ -37,6 +38,7 @@ impl Opener<Server> for PoolerOpener {
         let Some(pooler) = self.0.upgrade() else {
             return;
         };
+        pooler.happenings.note(closed(why));
         pooler.retire(conn, &why.to_string());
     }
 
@@ -91,6 +93,11 @@ impl Pooler {
             None => Box::pin(self.open_at_host(&key, worker)).await,
         };
         let now = Instant::now().into_std();
+        self.happenings.note(
+            outcome
+                .as_ref()
+                .map_or_else(failed, |_| Happening::ServerOpened),
+        );
         match outcome {
             Ok(Opened { mut conn, reported }) => {
                 // A server that speaks already is found out when it is lent.
@@ -192,11 +199,17 @@ impl Pooler {
         let reached = match reach(connector, &plan.target, &who, now).await {
             Ok(reached) => reached,
             Err(error) => {
+                if let OpenError::Connect(ConnectError::Handshake(_)) = error {
+                    self.happenings.note(Happening::ServerTlsFailed);
+                }
                 tell_refused(&who, &plan.target, &error);
                 return Err(error);
             }
         };
         let facts = reached.facts();
+        if !facts.tls.is_empty() {
+            self.happenings.note(Happening::ServerTls);
+        }
         if config.settings.log_connections {
             events::server_connected(&log_who(facts), facts.local);
         }
@@ -230,6 +243,34 @@ impl Pooler {
         }
         let (_, runtime) = self.next_worker();
         runtime.spawn(super::servers::say_goodbye(conn));
+    }
+}
+
+fn failed(failure: &OpenFailure) -> Happening {
+    match failure {
+        OpenFailure::Unreachable(_) => Happening::ServerUnreachable,
+        OpenFailure::Rejected { .. } => Happening::ServerRejected,
+        OpenFailure::NoPrimary => Happening::NoPrimary,
+    }
+}
+
+fn closed(why: Why) -> Happening {
+    match why {
+        Why::IdleTimeout => Happening::ClosedIdle,
+        Why::LifetimeOver => Happening::ClosedOld,
+        Why::EvictedForMaxDbConnections => Happening::ClosedForDatabase,
+        Why::EvictedForMaxUserConnections => Happening::ClosedForUser,
+        Why::EvictedForPoolSize => Happening::ClosedForPool,
+        Why::TooManyInPool => Happening::ClosedTooMany,
+        Why::CloseNeeded => Happening::ClosedAsNeeded,
+        Why::ConfigurationChanged => Happening::ClosedByChange,
+        Why::Paused => Happening::ClosedByPause,
+        Why::DatabaseRemoved => Happening::ClosedRemoved,
+        Why::LeaseDropped => Happening::ClosedDropped,
+        Why::CheckFailed => Happening::ClosedCheckFailed,
+        Why::ResetFailed => Happening::ClosedResetFailed,
+        Why::Crashed => Happening::ClosedCrashed,
+        Why::Conversation(_) => Happening::ClosedUnfinished,
     }
 }
 

@@ -10,6 +10,7 @@ pub mod pid_file;
 pub mod shutdown;
 pub mod signals;
 pub mod systemd;
+pub mod usage;
 
 pub use daemon::{DaemonError, Readiness};
 pub use identity::IdentityError;

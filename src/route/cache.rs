@@ -4,6 +4,7 @@
 //! that the cache is bounded and what is in use is never lost.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::decide::{Decision, Target};
 use super::memo::Memo;
@@ -77,10 +78,59 @@ pub struct Cache {
     old: Generation,
     touched: Vec<Fingerprint>,
     drawn: u64,
-    /// Decisions by reason.
+    /// What has been counted.
+    pub counted: Counted,
+}
+
+/// What one worker has counted; nothing here ever becomes less.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counted {
+    /// Decisions by reason, also those that were made anew.
     pub decisions: [u64; Why::COUNT],
+    /// Decisions that were made anew, because there was news while the client waited.
+    pub reconsidered: u64,
+    /// Segments that came back from a server and ran again.
+    pub again: u64,
     /// Statements that were parsed, because they were not known.
     pub misses: u64,
+    /// Waits for a replica that shows enough.
+    pub fence_waits: u64,
+    /// Their time in microseconds.
+    pub fence_wait_us: u64,
+}
+
+impl Default for Counted {
+    fn default() -> Self {
+        Self {
+            decisions: [0; Why::COUNT],
+            reconsidered: 0,
+            again: 0,
+            misses: 0,
+            fence_waits: 0,
+            fence_wait_us: 0,
+        }
+    }
+}
+
+impl Counted {
+    /// A client has waited for a replica.
+    pub fn waited(&mut self, time: Duration) {
+        self.fence_waits += 1;
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.fence_wait_us = self.fence_wait_us.saturating_add(micros);
+    }
+
+    /// Adds what another worker has counted.
+    pub fn add(&mut self, other: &Self) {
+        for (mine, theirs) in self.decisions.iter_mut().zip(other.decisions) {
+            *mine += theirs;
+        }
+        self.reconsidered += other.reconsidered;
+        self.again += other.again;
+        self.misses += other.misses;
+        self.fence_waits += other.fence_waits;
+        self.fence_wait_us += other.fence_wait_us;
+    }
 }
 
 impl Cache {
@@ -92,8 +142,7 @@ impl Cache {
             old: Generation::default(),
             touched: Vec::new(),
             drawn: seed,
-            decisions: [0; Why::COUNT],
-            misses: 0,
+            counted: Counted::default(),
         }
     }
 
@@ -117,18 +166,19 @@ impl Cache {
 
     /// Counts a decision on the segment whose statements were looked up last.
     pub fn note(&mut self, decision: Decision) {
+        if let Some(decisions) = self.counted.decisions.get_mut(decision.why.index()) {
+            *decisions += 1;
+        }
         self.count(decision, |count| *count += 1);
     }
 
     /// Counts a decision on the same segment no more.
     pub fn take_back(&mut self, decision: Decision) {
+        self.counted.reconsidered += 1;
         self.count(decision, |count| *count = count.saturating_sub(1));
     }
 
     fn count(&mut self, decision: Decision, count: impl Fn(&mut u64)) {
-        if let Some(decisions) = self.decisions.get_mut(decision.why.index()) {
-            count(decisions);
-        }
         for print in &self.touched {
             if let Some(known) = self.young.get_mut(print) {
                 count(match decision.target {
@@ -143,6 +193,7 @@ impl Cache {
     /// The segment whose statements were looked up last has come back from a replica. Where that was
     /// because it is no read, it goes to the primary from now on.
     pub fn came_back(&mut self, lesson: Lesson) {
+        self.counted.again += 1;
         for print in &self.touched {
             if let Some(known) = self.young.get_mut(print) {
                 known.counts.again += 1;
@@ -226,7 +277,7 @@ impl Classes for Reading<'_> {
         {
             return known.verdict();
         }
-        self.cache.misses += 1;
+        self.cache.counted.misses += 1;
         let verdict = classify(sql, self.quoting, self.catalog);
         if verdict.class == Class::Primary(Reason::TooLong) {
             return verdict; // the same statement may be shorter the next time

@@ -13,6 +13,7 @@ use super::from_client_statements::NOBODY;
 use super::from_server_trial::Refused;
 use super::owed::{Expect, ParseFor, Said, SyncSent};
 use super::params::{ParamSet, is_settable, setup_sql, with_value};
+use super::refusals::UNKNOWN;
 use super::server_state::{Deliver, OutOfSync, ServerState, Unnamed};
 use crate::protocol::backend::Renamed;
 use crate::protocol::{
@@ -338,6 +339,7 @@ impl Pump<'_> {
     }
 
     fn error(&mut self, header: Header) -> Result<Option<Deliver>, OutOfSync> {
+        self.count_error(header);
         let refused = self.refuses_trial(header);
         let renamed = self
             .renamed_error(header)
@@ -361,6 +363,13 @@ impl Pump<'_> {
             return Ok(None);
         }
         Ok(Some(Deliver::ToClient))
+    }
+
+    fn count_error(&mut self, header: Header) {
+        let frame = self.rest().get(HEADER_LEN..header.total);
+        let code = frame.and_then(|body| backend::problem(body).ok()?.code);
+        let class = code.and_then(|code| code.as_str().as_bytes().first_chunk().copied());
+        self.server.refusals.add(class.unwrap_or(UNKNOWN));
     }
 
     /// The error with the client's name of a statement in place of ours, where it names one.

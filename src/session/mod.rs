@@ -19,6 +19,7 @@ mod kept;
 pub mod owed;
 pub mod params;
 pub mod prepared;
+pub mod refusals;
 pub mod routed;
 pub mod server_login;
 mod server_memory;

@@ -11,6 +11,7 @@ use super::client_state::Body;
 use super::owed::{CloseFor, CopyTail, Expect, MAX_OWED, Owed, ParseFor, SyncSent};
 use super::params::ParamSet;
 use super::prepared::ServerStatements;
+use super::refusals::Refusals;
 use crate::protocol::TransactionStatus;
 
 /// What happens to a frame from the server.
@@ -141,6 +142,8 @@ pub struct ServerState {
     pub(super) calls: Option<Box<Calls>>,
     /// How long the client has waited for this connection, in microseconds.
     pub waited_us: u64,
+    /// Errors that it has sent since somebody took them.
+    pub refusals: Refusals,
 }
 
 impl ServerState {
@@ -164,6 +167,7 @@ impl ServerState {
             prepared: ServerStatements::default(),
             calls: None,
             waited_us: 0,
+            refusals: Refusals::default(),
         }
     }
 
@@ -296,13 +300,6 @@ impl ServerState {
         self.settling = Settling::No; // our `Flush` was before it
         if self.is_copy_in() {
             self.doubt = Some(Doubt::StrangeCopy);
-        }
-    }
-
-    /// The unnamed statement is prepared or closed.
-    pub(super) fn sent_unnamed(&mut self) {
-        if self.unnamed == Unnamed::Unknown {
-            self.unnamed = Unnamed::InBatch;
         }
     }
 

@@ -12,6 +12,7 @@
 mod console;
 mod differential;
 mod hostile;
+mod http;
 mod pgbench;
 mod pooling;
 mod queries;

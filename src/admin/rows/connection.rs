@@ -60,7 +60,7 @@ impl ConnectionState {
     }
 
     /// The word of `SHOW CLIENTS` and `SHOW SERVERS`.
-    fn word(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
             Self::Client(ClientState::Active) | Self::Server(ServerState::Active) => "active",
             Self::Client(ClientState::Idle) | Self::Server(ServerState::Idle) => "idle",

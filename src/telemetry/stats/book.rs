@@ -9,6 +9,8 @@ use std::time::Instant;
 
 use super::average::{Averager, Averages};
 use super::counters::{PoolStats, Totals};
+use super::errors::ErrorsRead;
+use super::times::{ServerRole, TimesRead};
 
 /// The numbers of one database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +21,21 @@ pub struct DatabaseStats {
     pub totals: Totals,
     /// Averages of the last period.
     pub averages: Averages,
+}
+
+/// The numbers of one pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolTotals {
+    /// Its database, as clients name it.
+    pub database: Arc<str>,
+    /// Its user.
+    pub user: Arc<str>,
+    /// Sums since it was made.
+    pub totals: Totals,
+    /// Times, with servers of each role.
+    pub times: [(ServerRole, TimesRead); 2],
+    /// Errors by class.
+    pub errors: ErrorsRead,
 }
 
 #[derive(Debug)]
@@ -94,6 +111,25 @@ impl StatsBook {
     /// Totals and averages of each database, ordered by name.
     pub fn databases(&self, now: Instant) -> Vec<DatabaseStats> {
         self.with(|pools| pools.databases(now))
+    }
+
+    /// Totals and times of each pool, ordered by database and user.
+    pub fn pools(&self) -> Vec<PoolTotals> {
+        let known: Vec<_> = self.with(|pools| {
+            let known = pools.by_key.iter();
+            known
+                .map(|(key, entry)| (key.clone(), Arc::clone(&entry.stats)))
+                .collect()
+        });
+        // Summed without the lock, under which a login may wait.
+        let row = |((database, user), stats): ((Arc<str>, Arc<str>), Arc<PoolStats>)| PoolTotals {
+            database,
+            user,
+            totals: stats.sum(),
+            times: ServerRole::ALL.map(|role| (role, stats.times(role))),
+            errors: stats.errors(),
+        };
+        known.into_iter().map(row).collect()
     }
 
     fn with<R>(&self, f: impl FnOnce(&mut Pools) -> R) -> R {

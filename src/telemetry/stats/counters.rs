@@ -6,8 +6,11 @@
 
 use std::cell::Cell;
 use std::marker::PhantomData;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use super::errors::{Errors, ErrorsRead};
+use super::times::{ServerRole, Times, TimesRead};
 
 /// What is counted: the columns of the console's `SHOW STATS`, in its order. Times are in
 /// microseconds.
@@ -99,6 +102,11 @@ impl Totals {
 #[repr(align(128))]
 struct Block {
     cells: [AtomicU64; Counter::COUNT],
+    primary: Times,
+    /// Only where reads are routed.
+    replica: OnceLock<Box<Times>>,
+    /// Only where there were some.
+    errors: OnceLock<Box<Errors>>,
 }
 
 /// Counters of one pool.
@@ -123,6 +131,30 @@ impl PoolStats {
             block: Arc::clone(block),
             one_thread: PhantomData,
         }
+    }
+
+    /// The times of all workers with servers of a role.
+    pub fn times(&self, role: ServerRole) -> TimesRead {
+        let mut sum = TimesRead::default();
+        for block in &self.blocks {
+            let times = match role {
+                ServerRole::Primary => Some(&block.primary),
+                ServerRole::Replica => block.replica.get().map(Box::as_ref),
+            };
+            if let Some(times) = times {
+                sum.add(&times.read());
+            }
+        }
+        sum
+    }
+
+    /// The errors of all workers.
+    pub fn errors(&self) -> ErrorsRead {
+        let mut sum = ErrorsRead::default();
+        for errors in self.blocks.iter().filter_map(|block| block.errors.get()) {
+            errors.add_to(&mut sum);
+        }
+        sum
     }
 
     /// Sum over all workers.
@@ -153,6 +185,19 @@ impl WorkerStats {
             cell.load(Ordering::Relaxed).wrapping_add(amount),
             Ordering::Relaxed,
         );
+    }
+
+    /// Where errors are counted.
+    pub fn errors(&self) -> &Errors {
+        self.block.errors.get_or_init(Box::default)
+    }
+
+    /// Where times with servers of a role are recorded.
+    pub fn times(&self, role: ServerRole) -> &Times {
+        match role {
+            ServerRole::Primary => &self.block.primary,
+            ServerRole::Replica => self.block.replica.get_or_init(Box::default),
+        }
     }
 }
 

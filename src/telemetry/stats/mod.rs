@@ -5,7 +5,13 @@
 mod average;
 mod book;
 mod counters;
+pub mod errors;
+pub mod happenings;
+pub mod times;
 
 pub use average::{Averager, Averages};
-pub use book::{DatabaseStats, StatsBook};
+pub use book::{DatabaseStats, PoolTotals, StatsBook};
 pub use counters::{Counter, PoolStats, Totals, WorkerStats};
+pub use errors::{Errors, ErrorsRead};
+pub use happenings::{Happening, Happenings};
+pub use times::{Distribution, ServerRole, Times, TimesRead};

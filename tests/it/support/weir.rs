@@ -175,6 +175,13 @@ impl Weir {
         Self { process, dir, port }
     }
 
+    /// What a pgweir logs that must not start.
+    pub fn refused(setup: &Setup) -> String {
+        let mut weir = Self::spawn(setup);
+        assert!(!weir.serves(), "it has started:\n{}", weir.log());
+        weir.log()
+    }
+
     /// Waits until it serves; false when it has ended instead.
     fn serves(&mut self) -> bool {
         eventually("pgweir serves", || {

@@ -1,0 +1,112 @@
+//! Who gets an answer, and to what.
+
+use std::net::TcpListener;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use pgweir::demo::cluster::free_port;
+
+use super::ask::{get, get_with, send};
+use super::start;
+use crate::support::{Setup, Weir};
+
+#[test]
+fn wrong_paths_methods_hosts_and_bodies_are_refused() {
+    let (_weir, port) = start(&Setup::new());
+    let ask = |request: &str, more: &str| {
+        let request = format!("{request} HTTP/1.1\r\nConnection: close\r\n{more}\r\n");
+        send(port, &request).status
+    };
+    let host = "Host: localhost\r\n";
+    assert_eq!(ask("GET /metrics", host), 200);
+    assert_eq!(ask("HEAD /metrics", host), 200);
+    assert_eq!(ask("GET /", host), 404);
+    assert_eq!(ask("GET /metrics/", host), 404);
+    assert_eq!(ask("GET /api/v1/passwords", host), 404);
+    assert_eq!(ask("POST /metrics", host), 405);
+    assert_eq!(ask("DELETE /api/v1/pools", host), 405);
+    assert_eq!(ask("GET /metrics", ""), 400);
+    assert_eq!(ask("GET /metrics", "Host: a\r\nHost: localhost\r\n"), 400);
+    assert_eq!(ask("GET /metrics", "Host: rebound.example\r\n"), 421);
+    assert_eq!(ask("GET http://rebound.example/metrics", host), 421);
+    let body = format!("{host}Content-Length: 4\r\n");
+    assert_eq!(ask("POST /metrics", &body), 413);
+    let long = format!("{host}X: {}\r\n", "x".repeat(64 << 10));
+    assert_eq!(ask("GET /metrics", &long), 431);
+}
+
+#[test]
+fn a_token_or_a_password_is_asked_for_all_but_health() {
+    let setup = Setup::new()
+        .set("http_auth_token", "let-me-in")
+        .set("http_auth_user", "prom")
+        .set("http_auth_password", "p:w");
+    let (weir, port) = start(&setup);
+    let token = "Authorization: Bearer let-me-in\r\n".to_owned();
+    let basic = |proof: &str| format!("Authorization: Basic {}\r\n", STANDARD.encode(proof));
+    for path in ["/metrics", "/api/v1/clients", "/nowhere"] {
+        let denied = get(port, path);
+        assert_eq!(denied.status, 401, "{path}");
+        assert!(
+            denied.headers.contains("www-authenticate: basic"),
+            "{denied:?}"
+        );
+        assert_eq!(get_with(port, path, &basic("prom:wrong")).status, 401);
+        let known = if path == "/nowhere" { 404 } else { 200 };
+        assert_eq!(get_with(port, path, &token).status, known, "{path}");
+        assert_eq!(
+            get_with(port, path, &basic("prom:p:w")).status,
+            known,
+            "{path}"
+        );
+    }
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(get(port, path).status, 200, "{path}");
+    }
+    // Nobody is told what they are.
+    let config = get_with(port, "/api/v1/config", &token).body;
+    for secret in ["let-me-in", "p:w"] {
+        assert!(!config.contains(secret), "{config}");
+        assert!(!weir.log().contains(secret));
+    }
+}
+
+#[test]
+fn a_name_of_the_operators_is_a_host_too() {
+    let (_weir, port) = start(&Setup::new().set("http_allowed_hosts", "weir, pg.example"));
+    for (host, status) in [("weir", 200), ("PG.example:80", 200), ("weir.example", 421)] {
+        let request = format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        assert_eq!(send(port, &request).status, status, "{host}");
+    }
+}
+
+#[test]
+fn tables_are_not_shown_to_the_network_without_credentials() {
+    let port = free_port().unwrap();
+    let _weir = Setup::new().set("http_listen", format!("*:{port}")).start();
+    assert_eq!(get(port, "/metrics").status, 200);
+    assert_eq!(get(port, "/api/v1/clients").status, 403);
+}
+
+#[test]
+fn a_port_that_is_taken_ends_the_start_with_a_word_about_it() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let setup = Setup::new().set("http_listen", format!("127.0.0.1:{port}"));
+    let log = Weir::refused(&setup);
+    assert!(
+        log.contains(&format!("http_listen: cannot listen on 127.0.0.1:{port}")),
+        "{log}"
+    );
+    assert!(log.contains("ddress already in use"), "{log}");
+}
+
+#[test]
+fn a_changed_address_waits_for_a_restart() {
+    let setup = Setup::new();
+    let (weir, port) = start(&setup);
+    weir.rewrite(&setup.clone().set("http_listen", ""));
+    weir.console().run("reload");
+    weir.until_logged("http_listen");
+    assert_eq!(get(port, "/healthz").status, 200);
+}
