@@ -5,9 +5,11 @@
 use serde_json::{Map, Value as Json, json};
 
 use crate::admin::host::ConsoleHost;
+use crate::admin::rows::QueryView;
 use crate::admin::rows::connection::CONNECTION_COLUMNS;
 use crate::admin::rows::lists::CONFIG_COLUMNS;
 use crate::admin::rows::pools::{DATABASE_COLUMNS, POOL_COLUMNS};
+use crate::admin::rows::queries::QUERY_COLUMNS;
 use crate::admin::rows::routing::REPLICA_COLUMNS;
 use crate::admin::table::{Column, Heading, Value, headings};
 use crate::protocol::reply::ColumnType;
@@ -26,18 +28,21 @@ pub enum Table {
     Replicas,
     /// `SHOW DATABASES`
     Databases,
+    /// `SHOW QUERIES`
+    Queries,
     /// `SHOW CONFIG`
     Config,
 }
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Pools,
         Self::Clients,
         Self::Servers,
         Self::Replicas,
         Self::Databases,
+        Self::Queries,
         Self::Config,
     ];
 
@@ -49,6 +54,7 @@ impl Table {
             Self::Servers => "servers",
             Self::Replicas => "replicas",
             Self::Databases => "databases",
+            Self::Queries => "queries",
             Self::Config => "config",
         }
     }
@@ -61,6 +67,7 @@ impl Table {
             Self::Servers => objects(CONNECTION_COLUMNS, &host.servers()),
             Self::Replicas => objects(REPLICA_COLUMNS, &host.replicas()),
             Self::Databases => objects(DATABASE_COLUMNS, &host.databases()),
+            Self::Queries => objects(QUERY_COLUMNS, &QueryView::default().apply(host.queries())),
             Self::Config => objects(CONFIG_COLUMNS, &host.config()),
         };
         Json::Object(Map::from_iter([(self.name().to_owned(), rows)]))
@@ -72,6 +79,7 @@ impl Table {
             Self::Clients | Self::Servers => headings(CONNECTION_COLUMNS),
             Self::Replicas => headings(REPLICA_COLUMNS),
             Self::Databases => headings(DATABASE_COLUMNS),
+            Self::Queries => headings(QUERY_COLUMNS),
             Self::Config => headings(CONFIG_COLUMNS),
         }
     }

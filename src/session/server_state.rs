@@ -275,13 +275,6 @@ impl ServerState {
         }
     }
 
-    /// The unnamed statement is prepared or closed.
-    pub(super) fn sent_unnamed(&mut self) {
-        if self.unnamed == Unnamed::Unknown {
-            self.unnamed = Unnamed::InBatch;
-        }
-    }
-
     /// `CopyDone` or `CopyFail` is sent.
     pub fn sent_copy_end(&mut self) {
         match self.copy {

@@ -114,6 +114,12 @@ fn tables_have_the_rows_of_the_console() {
     let config = table("config");
     let mode = config.iter().find(|row| row["key"] == "pool_mode").unwrap();
     assert_eq!(mode["value"], "transaction");
+    let queries = table("queries");
+    let begin = queries.iter().find(|row| row["query"] == "begin").unwrap();
+    assert_eq!(
+        (begin["calls"].as_u64(), &begin["user"]),
+        (Some(1), &Value::from("app"))
+    );
     assert_eq!(table("databases").len(), 2);
     assert_eq!(table("replicas"), Vec::<Value>::new());
 }
