@@ -53,11 +53,12 @@ impl Client {
             ..
         } = self;
         let mut acquire = mailbox.acquire(pool, &request, std_now);
-        if let Some(lease) = acquire.take_ready() {
+        if let Some(mut lease) = acquire.take_ready() {
             self.stats
                 .times(wanted(self.route.as_deref()))
                 .waits
                 .record(0);
+            lease.state.waited_us = 0;
             return Ok(Granted {
                 lease,
                 origin: Origin::Idle,
@@ -99,9 +100,12 @@ impl Client {
             .times(wanted(self.route.as_deref()))
             .waits
             .record(waited);
-        lease.map(|lease| Granted {
-            lease,
-            origin: Origin::HandedOver,
+        lease.map(|mut lease| {
+            lease.state.waited_us = waited;
+            Granted {
+                lease,
+                origin: Origin::HandedOver,
+            }
         })
     }
 }

@@ -6,11 +6,13 @@
 
 use std::sync::Arc;
 
+use super::calls::Calls;
 use super::client_state::Body;
 use super::owed::{CloseFor, CopyTail, Expect, MAX_OWED, Owed, ParseFor, SyncSent};
 use super::params::ParamSet;
 use super::prepared::ServerStatements;
 use super::refusals::Refusals;
+pub use super::surprise::OutOfSync;
 use crate::protocol::TransactionStatus;
 
 /// What happens to a frame from the server.
@@ -20,35 +22,6 @@ pub enum Deliver {
     ToClient,
     /// It answers something of ours.
     Nowhere,
-}
-
-/// A reply that does not fit what the server owes. The connection must be closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum OutOfSync {
-    /// The type does not answer the first entry.
-    #[error("server sent 0x{tag:02x} while it owed {expected}")]
-    Unexpected {
-        /// Message type.
-        tag: u8,
-        /// What was owed.
-        expected: &'static str,
-    },
-    /// The body could not be read.
-    #[error("server sent a malformed message of type 0x{tag:02x}")]
-    Malformed {
-        /// Message type.
-        tag: u8,
-    },
-    /// A copy failed that had ignored, or not, a `Sync`, and a reply of ours waits behind it: nobody can
-    /// say where its place is.
-    #[error("a copy failed and it is not known what the server answers next")]
-    CopyUncertain,
-    /// The server refused our parameter settings.
-    #[error("invalid server parameter")]
-    SetupRefused,
-    /// The server refused a `BEGIN` that the client has been told was done.
-    #[error("server refused to begin a transaction")]
-    BeginRefused,
 }
 
 /// Why a connection can never go back to the pool, although the client may go on using it.
@@ -139,6 +112,10 @@ pub struct ServerState {
     pub prepared: ServerStatements,
     /// Errors that it has sent since somebody took them.
     pub refusals: Refusals,
+    /// Calls under way, where somebody wants to know of them.
+    pub(super) calls: Option<Box<Calls>>,
+    /// How long the client has waited for this connection, in microseconds.
+    pub waited_us: u64,
 }
 
 impl ServerState {
@@ -161,6 +138,8 @@ impl ServerState {
             params,
             prepared: ServerStatements::default(),
             refusals: Refusals::default(),
+            calls: None,
+            waited_us: 0,
         }
     }
 
