@@ -1,5 +1,6 @@
 //! The dashboard and the alerts under `docker`: everything they name is there to be asked for.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,7 +11,9 @@ use super::ask;
 use super::dashboard;
 use super::exposition::Scrape;
 use super::promql::Known;
+use super::start;
 use crate::routing::Stage;
+use crate::support::Setup;
 use crate::support::wait::until;
 
 /// A file of the repository.
@@ -129,6 +132,36 @@ fn every_alert_is_graded_explained_and_tested_both_ways() {
         );
         let fired = |line: &str| line.contains(&fires) && !line.contains("exp_samples: []");
         assert!(tests.lines().any(fired), "{name}");
+    }
+}
+
+/// The console's commands in a text.
+fn commands(text: &str) -> BTreeSet<String> {
+    let word = |text: &str| {
+        let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        text[..end.unwrap_or(text.len())].to_owned()
+    };
+    let found = text.split("SHOW ").skip(1).map(|behind| {
+        let mut command = format!("SHOW {}", word(behind));
+        if let Some((_, column)) = behind.split_once(" ORDER BY ") {
+            command.push_str(" ORDER BY ");
+            command.push_str(&word(column));
+        }
+        command
+    });
+    found.collect()
+}
+
+#[test]
+fn the_console_knows_every_command_that_an_alert_names() {
+    let (weir, _) = start(&Setup::new().database("it", ""));
+    let mut console = weir.console();
+    let texts = alerts().into_iter().map(|alert| alert.rest);
+    let commands = commands(&texts.collect::<String>());
+    assert!(commands.len() > 8, "{commands:?}");
+    for command in commands {
+        let answer = console.query(&command);
+        assert_eq!(answer.error(), None, "{command}");
     }
 }
 
