@@ -3,10 +3,12 @@
 mod access;
 mod alerts;
 mod ask;
+mod dashboard;
 mod exposition;
 mod health;
 mod metrics;
 mod prometheus;
+mod promql;
 mod tables;
 
 use pgweir::demo::cluster::free_port;
