@@ -15,7 +15,7 @@ pub mod docs;
 pub mod effective;
 pub mod entries;
 pub mod found;
-mod ini;
+pub mod ini;
 pub mod kind;
 mod load;
 pub mod model;
