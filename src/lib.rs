@@ -19,6 +19,7 @@ pub mod pool;
 pub mod pooler;
 pub mod process;
 pub mod protocol;
+pub mod queries;
 pub mod route;
 pub mod server;
 pub mod session;

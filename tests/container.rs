@@ -202,7 +202,8 @@ fn every_setting_of_the_list_is_one_and_is_taken() {
         dns_zone_check_period availability_zone fence_interval fence_scope fence_wait monitor_user \
         replica_check_period replica_check_timeout replica_max_lag replica_max_lag_bytes \
         replica_slow_start route_mode http_allowed_hosts http_auth_password http_auth_token \
-        http_auth_user http_listen http_max_pools http_tls_cert_file http_tls_key_file";
+        http_auth_user http_listen http_max_pools http_tls_cert_file http_tls_key_file \
+        log_min_duration query_stats query_stats_max";
     let mut known: Vec<&str> = list
         .split_whitespace()
         .chain(not_taken.split_whitespace())

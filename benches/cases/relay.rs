@@ -10,6 +10,8 @@ use bytes::BytesMut;
 use pgweir::client::exchange::{Course, Exchange, Hold, Stop};
 use pgweir::net::buffers::small;
 use pgweir::net::flow::{Outbox, Side};
+use pgweir::queries::{Books, Host};
+use pgweir::session::calls::{CallTerms, Counting, LinkStart};
 use pgweir::session::client_state::{ClientState, SimpleQuery, Tracking};
 use pgweir::session::from_server::link;
 use pgweir::session::params::ParamSet;
@@ -46,6 +48,8 @@ struct Wire {
     client_state: ClientState,
     server_state: ServerState,
     times: Times,
+    /// Where queries are counted: their books, database and user.
+    counted: Option<(Books, [Arc<str>; 2])>,
 }
 
 impl Wire {
@@ -62,13 +66,33 @@ impl Wire {
             client_state,
             server_state: ServerState::new(params),
             times: Times::default(),
+            counted: None,
         }
+    }
+
+    fn begin_calls(&mut self, now: std::time::Instant) {
+        let Some((books, [database, user])) = self.counted.as_ref() else {
+            return;
+        };
+        let start = LinkStart {
+            book: (books.of(0), books.seed),
+            names: (database, user),
+            terms: CallTerms {
+                counting: Counting::On,
+                most: 1000,
+                slow_us: Some(1_000_000),
+            },
+            host: Host::Primary,
+        };
+        let params = &self.client_state.params;
+        self.server_state.begin_calls(&start, params, now);
     }
 
     /// They are brought together, the client asks, the relay passes it on, the server answers, the
     /// relay passes that back.
     fn query(&mut self, query: &[u8], answer: &[u8]) {
         let now = tokio::time::Instant::now().into_std();
+        self.begin_calls(now);
         let output = &mut self.server.output.bytes;
         link(&mut self.client_state, &mut self.server_state, output);
         let mut course = Course::new(now);
@@ -94,12 +118,19 @@ impl Wire {
     }
 }
 
+/// End of the names of cases in which queries are counted.
+const COUNTED: &str = "with query statistics";
+
 /// Measures every case.
 pub fn all(measure: &mut Meter<'_>) {
     let frames = Frames::new();
     let row = &frames.row;
     let mut case = |name: &str, (query, answer): (Vec<u8>, Vec<u8>)| {
         let mut wire = Wire::new();
+        if name.ends_with(COUNTED) {
+            let names = ["database", "user"].map(Arc::from);
+            wire.counted = Some((Books::new(1, 7), names));
+        }
         let (prepare, prepared) = frames.prepare();
         wire.query(&prepare, &prepared);
         let bytes = query.len() + answer.len();
@@ -116,4 +147,6 @@ pub fn all(measure: &mut Meter<'_>) {
     );
     let thousand = frames.answer(&row.repeat(1000));
     case("simple, 1000 rows", (query(), thousand));
+    case(&format!("simple, {COUNTED}"), (query(), frames.answer(row)));
+    case(&format!("prepared, {COUNTED}"), frames.prepared());
 }

@@ -1,7 +1,7 @@
 //! Sans-IO. What a command answers: the columns it will have, its tag, its notice.
 
 use super::command::{Command, Show, ShutdownMode};
-use super::rows::{TextRow, connection, lists, pools, routing, stats};
+use super::rows::{TextRow, connection, lists, pools, queries, routing, stats};
 use super::table::{Heading, Table, headings};
 use super::welcome::USAGE;
 use crate::protocol::reply::Report;
@@ -29,6 +29,8 @@ impl Answer {
             Command::Shutdown(ShutdownMode::Immediate) => Self::Gone,
             Command::Show(_)
             | Command::ShowDriverParameter(_)
+            | Command::ShowQueries(_)
+            | Command::ResetQueries
             | Command::ExplainRoute(_)
             | Command::Set { .. }
             | Command::Reload
@@ -54,7 +56,10 @@ fn notice(message: &str) -> Report {
 /// Tag of the command in `CommandComplete`. A `SHOW` does not count its rows.
 pub fn tag(command: &Command) -> String {
     match command {
-        Command::Show(_) | Command::ShowDriverParameter(_) => "SHOW".to_owned(),
+        Command::Show(_) | Command::ShowDriverParameter(_) | Command::ShowQueries(_) => {
+            "SHOW".to_owned()
+        }
+        Command::ResetQueries => "RESET".to_owned(),
         Command::ExplainRoute(_) => "EXPLAIN".to_owned(),
         Command::SetIgnored => "SET".to_owned(),
         Command::Set { key, value } => format!("SET {key}={value}"),
@@ -77,7 +82,9 @@ pub fn columns(command: &Command) -> Option<Vec<Heading>> {
         Command::Show(show) => show_columns(*show),
         Command::ShowDriverParameter(parameter) => Some(TextRow::headings(parameter.name)),
         Command::ExplainRoute(_) => Some(headings(routing::EXPLAIN_COLUMNS)),
-        Command::SetIgnored
+        Command::ShowQueries(_) => Some(headings(queries::QUERY_COLUMNS)),
+        Command::ResetQueries
+        | Command::SetIgnored
         | Command::Set { .. }
         | Command::Reload
         | Command::Pause(_)

@@ -8,6 +8,7 @@
 
 mod words;
 
+use super::rows::QueryView;
 use crate::ids::ConnId;
 
 pub use words::{ARGUMENT_MAX, COMMAND_MAX, VALUE_MAX};
@@ -150,6 +151,8 @@ const DRIVER_PARAMETERS: [DriverParameter; 6] = [
 pub enum Command {
     /// `SHOW name`, or its synonym `SELECT name`.
     Show(Show),
+    /// `SHOW QUERIES`
+    ShowQueries(QueryView),
     /// `EXPLAIN ROUTE sql`: where that statement would go.
     ExplainRoute(Vec<u8>),
     /// `SHOW client_encoding` and the like.
@@ -163,6 +166,8 @@ pub enum Command {
         /// Its value as it would stand in the configuration file.
         value: String,
     },
+    /// `RESET QUERIES`: forget what was counted of them.
+    ResetQueries,
     /// `RELOAD`: read the configuration again.
     Reload,
     /// `PAUSE [db]`
@@ -211,6 +216,9 @@ pub fn parse(text: &[u8], role: Role) -> Result<Command, CommandError> {
     if let Some(sql) = explained(text) {
         return Ok(Command::ExplainRoute(sql.to_vec()));
     }
+    if let Some(command) = queries(text) {
+        return command;
+    }
     let words = words::split(text).map_err(|error| match error {
         WordsError::Malformed => invalid(text),
         WordsError::TooLong | WordsError::EmptyKey => CommandError::BadArguments,
@@ -234,6 +242,20 @@ fn explained(text: &[u8]) -> Option<&[u8]> {
     let words = explain.eq_ignore_ascii_case(b"explain") && route.eq_ignore_ascii_case(b"route");
     let gap = rest.first()?.is_ascii_whitespace() && sql.first()?.is_ascii_whitespace();
     (words && gap).then(|| sql.trim_ascii())
+}
+
+/// `SHOW QUERIES` and what follows it; `None` where the text is about something else.
+fn queries(text: &[u8]) -> Option<Result<Command, CommandError>> {
+    let sql = std::str::from_utf8(text).ok()?.trim_end();
+    let sql = sql.strip_suffix(';').unwrap_or(sql);
+    let mut words = sql.split_ascii_whitespace();
+    let (show, table) = (words.next()?, words.next()?);
+    let is_show = ["show", "select"]
+        .iter()
+        .any(|word| show.eq_ignore_ascii_case(word));
+    let is_it = is_show && table.eq_ignore_ascii_case("queries");
+    let read = || QueryView::read(words).map(Command::ShowQueries);
+    is_it.then(|| read().ok_or_else(|| invalid(text)))
 }
 
 fn invalid(text: &[u8]) -> CommandError {
@@ -276,6 +298,7 @@ fn set(key: String, value: String, role: Role) -> Result<Command, CommandError> 
 fn change(action: &str, argument: String, role: Role) -> Option<Result<Command, CommandError>> {
     let command = match action {
         "reload" if argument.is_empty() => Ok(Command::Reload),
+        "reset" if argument.eq_ignore_ascii_case("queries") => Ok(Command::ResetQueries),
         "pause" => Ok(Command::Pause(scope(argument))),
         "resume" => Ok(Command::Resume(scope(argument))),
         "disable" => database(argument).map(Command::Disable),

@@ -12,7 +12,7 @@ use super::host::{ConsoleError, ConsoleEvent, ConsoleHost, Done};
 use super::rows::{
     Changeable, ClientCounts, ClientState, ConfigRow, ConnectionRow, ConnectionState, Counters,
     DatabaseRow, DnsHostRow, DnsZoneRow, ExplainedRoute, Lists, MemRow, PeerPoolRow, PeerRow,
-    PoolRow, PoolerState, ReplicaRow, Replication, RouteRow, ServerCounts, ServerState,
+    PoolRow, PoolerState, QueryRow, ReplicaRow, Replication, RouteRow, ServerCounts, ServerState,
     SocketBuffers, Stats, StatsRow, UserRow,
 };
 use crate::ids::ConnId;
@@ -291,6 +291,27 @@ impl ConsoleHost for FakeHost {
             again: 0,
             query: "select $1".to_owned(),
         }]
+    }
+
+    fn queries(&self) -> Vec<QueryRow> {
+        let row = |query: Option<&str>, calls| QueryRow {
+            database: query.map(|_| "app".to_owned()),
+            user: query.map(|_| "u".to_owned()),
+            fingerprint: query.map(|_| 255),
+            calls,
+            total_us: 10 * calls,
+            query: query.map(str::to_owned),
+            ..QueryRow::default()
+        };
+        vec![
+            row(None, 9),
+            row(Some("select $1"), 1),
+            row(Some("select $1, $2"), 2),
+        ]
+    }
+
+    fn reset_queries(&self) {
+        self.did("reset queries".to_owned());
     }
 
     fn explain_route(&self, sql: &[u8]) -> Vec<ExplainedRoute> {

@@ -9,7 +9,8 @@ use std::future::Future;
 use super::command::{Command, Scope, ShutdownMode};
 use super::rows::{
     ConfigRow, ConnectionRow, DatabaseRow, DnsHostRow, DnsZoneRow, ExplainedRoute, Lists, MemRow,
-    PeerPoolRow, PeerRow, PoolRow, PoolerState, ReplicaRow, RouteRow, Stats, StatsRow, UserRow,
+    PeerPoolRow, PeerRow, PoolRow, PoolerState, QueryRow, ReplicaRow, RouteRow, Stats, StatsRow,
+    UserRow,
 };
 use crate::ids::ConnId;
 use crate::protocol::SqlState;
@@ -157,6 +158,10 @@ pub trait ConsoleHost {
     fn replicas(&self) -> Vec<ReplicaRow>;
     /// `SHOW ROUTES`: the most frequent statements of such entries.
     fn routes(&self) -> Vec<RouteRow>;
+    /// `SHOW QUERIES`, in no order; a row without a text is that of all others.
+    fn queries(&self) -> Vec<QueryRow>;
+    /// `RESET QUERIES`.
+    fn reset_queries(&self);
     /// `EXPLAIN ROUTE sql`.
     fn explain_route(&self, sql: &[u8]) -> Vec<ExplainedRoute>;
     /// `SHOW STATE`.

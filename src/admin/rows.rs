@@ -6,6 +6,7 @@
 pub mod connection;
 pub mod lists;
 pub mod pools;
+pub mod queries;
 pub mod routing;
 pub mod stats;
 
@@ -16,6 +17,7 @@ pub use lists::{
     Changeable, ConfigRow, DnsHostRow, DnsZoneRow, Lists, MemRow, PoolerState, TextRow,
 };
 pub use pools::{ClientCounts, DatabaseRow, PeerPoolRow, PeerRow, PoolRow, ServerCounts, UserRow};
+pub use queries::{QueryRow, QueryView};
 pub use routing::{ExplainedRoute, ReplicaRow, RouteRow};
 pub use stats::{Counters, Stats, StatsRow};
 

@@ -3,7 +3,7 @@
 use super::answer::Answer;
 use super::command::{Command, Scope, Show};
 use super::host::{ConsoleError, ConsoleHost};
-use super::rows::{ConnectionRow, TextRow, connection, lists, pools, routing, stats};
+use super::rows::{ConnectionRow, TextRow, connection, lists, pools, queries, routing, stats};
 use super::table::{Column, Sheet, Table};
 use super::welcome::VERSION_TEXT;
 
@@ -26,6 +26,14 @@ pub async fn run(command: &Command, host: &impl ConsoleHost) -> Result<Answer, C
                 routing::EXPLAIN_COLUMNS,
                 host.explain_route(sql),
             )));
+        }
+        Command::ShowQueries(view) => {
+            let rows = view.apply(host.queries());
+            return Ok(Answer::Rows(sheet(queries::QUERY_COLUMNS, rows)));
+        }
+        Command::ResetQueries => {
+            host.reset_queries();
+            Ok(())
         }
         Command::SetIgnored => Ok(()),
         Command::Set { key, value } => host.set(key, value).await,
@@ -50,6 +58,8 @@ pub async fn take_back(command: &Command, host: &impl ConsoleHost) {
         Command::Pause(scope) => scope,
         Command::Show(_)
         | Command::ShowDriverParameter(_)
+        | Command::ShowQueries(_)
+        | Command::ResetQueries
         | Command::ExplainRoute(_)
         | Command::SetIgnored
         | Command::Set { .. }

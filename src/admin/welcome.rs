@@ -30,7 +30,7 @@ pub fn parameters(out: &mut BytesMut) {
     }
 }
 
-/// Detail of the notice that `SHOW HELP` sends, byte for byte `PgBouncer`'s.
+/// Detail of the notice that `SHOW HELP` sends: `PgBouncer`'s, byte for byte, and behind it our own.
 pub const USAGE: &str = "
 \tSHOW HELP|CONFIG|DATABASES|POOLS|CLIENTS|SERVERS|USERS|VERSION
 \tSHOW PEERS|PEER_POOLS
@@ -48,7 +48,9 @@ pub const USAGE: &str = "
 \tKILL_CLIENT <client_id>
 \tSHUTDOWN
 \tSHUTDOWN WAIT_FOR_SERVERS|WAIT_FOR_CLIENTS
-\tWAIT_CLOSE [<db>]";
+\tWAIT_CLOSE [<db>]
+\tSHOW QUERIES [ORDER BY <column> [ASC|DESC]] [LIMIT <n>]
+\tRESET QUERIES";
 
 #[cfg(test)]
 mod tests {

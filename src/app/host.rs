@@ -7,6 +7,7 @@ pub mod change;
 mod connections;
 mod levers;
 mod numbers;
+mod queries;
 mod routing;
 mod source;
 mod tables;
@@ -24,7 +25,8 @@ use crate::admin::command::{Command, Scope, ShutdownMode};
 use crate::admin::host::{ConsoleEvent, ConsoleHost, Done};
 use crate::admin::rows::{
     ConfigRow, ConnectionRow, DatabaseRow, DnsHostRow, DnsZoneRow, ExplainedRoute, Lists, MemRow,
-    PeerPoolRow, PeerRow, PoolRow, PoolerState, ReplicaRow, RouteRow, Stats, StatsRow, UserRow,
+    PeerPoolRow, PeerRow, PoolRow, PoolerState, QueryRow, ReplicaRow, RouteRow, Stats, StatsRow,
+    UserRow,
 };
 use crate::client::visitor::Visitor;
 use crate::config::model::CONSOLE_DATABASES;
@@ -210,6 +212,14 @@ impl ConsoleHost for Host {
         routing::routes(self.pooler())
     }
 
+    fn queries(&self) -> Vec<QueryRow> {
+        queries::queries(self.pooler())
+    }
+
+    fn reset_queries(&self) {
+        self.pooler().queries.reset();
+    }
+
     fn explain_route(&self, sql: &[u8]) -> Vec<ExplainedRoute> {
         routing::explain(self.pooler(), sql)
     }
@@ -298,11 +308,13 @@ fn logged(command: &Command) -> Option<(String, Option<&str>)> {
     match command {
         Command::Show(_)
         | Command::ShowDriverParameter(_)
+        | Command::ShowQueries(_)
         | Command::ExplainRoute(_)
         | Command::SetIgnored
         | Command::KillClient(_) => None,
         // Without the value, which may be a secret.
         Command::Set { key, .. } => Some((format!("SET {key}"), None)),
+        Command::ResetQueries => Some(("RESET QUERIES".to_owned(), None)),
         Command::Reload => Some(("RELOAD".to_owned(), None)),
         Command::Pause(scope) => scoped("PAUSE", scope),
         Command::Resume(scope) => scoped("RESUME", scope),

@@ -118,7 +118,7 @@ pub struct Course {
     pub received: (u64, u64),
     /// When its query and its transaction began.
     pub timing: Timing,
-    /// The time, where it has been read just before the first poll.
+    /// The time, where it has been read already in this poll, or just before the first one.
     now: Option<StdInstant>,
 }
 
@@ -285,7 +285,12 @@ impl<C: Wire, S: Wire> Exchange<'_, C, S> {
             Fill::Pending => return Ok(progress),
             Fill::Closed => return Err(Stop::ServerGone),
             Fill::Broken(error) => return Err(Stop::ServerBroken(error)),
-            Fill::Read(count) => self.course.received.1 += count,
+            Fill::Read(count) => {
+                self.course.received.1 += count;
+                if self.server.follows_calls() {
+                    self.hear(count);
+                }
+            }
         }
         progress = Progress::Made;
         let side = &mut self.server_side;
@@ -303,6 +308,24 @@ impl<C: Wire, S: Wire> Exchange<'_, C, S> {
         flush(&mut self.client_side, cx).map_err(Stop::ClientBroken)?;
         outcome.map_err(Stop::ServerFault)?;
         Ok(progress)
+    }
+
+    /// What the client has sent goes to the server now.
+    #[inline(never)]
+    fn tell_time(&mut self) {
+        let now = self.course.now;
+        let now = now.unwrap_or_else(|| Instant::now().into_std());
+        self.course.now = Some(now);
+        self.server.tell_time(now);
+    }
+
+    /// So many bytes have come from the server. The clock is read once for them: what ends with them,
+    /// ends now.
+    #[inline(never)]
+    fn hear(&mut self, count: u64) {
+        let now = Instant::now().into_std();
+        self.course.now = Some(now);
+        self.server.heard(now, count);
     }
 
     fn client_to_server(&mut self, cx: &mut Context<'_>) -> Result<Progress, Stop> {
@@ -334,10 +357,14 @@ impl<C: Wire, S: Wire> Exchange<'_, C, S> {
     }
 
     /// Deals with what the client has sent already.
+    #[inline]
     fn pass_on_input(&mut self) -> Result<Passed, Stop> {
         let before = self.client_side.input.len();
         if before == 0 {
             return Ok(Passed::Nothing);
+        }
+        if self.server.follows_calls() {
+            self.tell_time();
         }
         let bytes = ClientBytes {
             input: self.client_side.input,

@@ -179,6 +179,7 @@ impl Client {
         self.facts.has_server(Some(lease.facts.id));
         self.facts.enter(Phase::Active);
         self.stats.add(Counter::ServerAssignments, 1);
+        self.begin_calls(&mut lease.state, now);
         let server: &mut ServerConn = lease;
         // Where it is `Setup`, the exchange holds the client's data back until it is over.
         link(&mut self.state, &mut server.state, &mut server.output.bytes);
@@ -214,6 +215,9 @@ impl Client {
         };
         if let Poll::Ready(stop) = stop {
             return Poll::Ready(Ok(stop));
+        }
+        if lease.state.has_slow_calls() {
+            self.log_slow_calls(&mut lease.state);
         }
         if self.facts.control.take_nudge() {
             let (pools, slot) = (&self.pooler.pools, lease.slot());
@@ -302,6 +306,7 @@ impl Client {
             Ok(Stop::Again(_)) => Journeyed::Again,
             Ok(_) | Err(_) => Journeyed::Arrived,
         };
+        self.end_calls(&mut lease.state, journeyed, now);
         let end = match ended {
             Ok(Stop::Again(again)) => self.again(&again),
             ended => conclude(ended, &self.state, &lease.state),

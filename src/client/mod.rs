@@ -1,6 +1,7 @@
 //! One client: login, the life of its connection, the bytes to and from the server lent to it.
 
 pub mod auth;
+mod calls;
 pub mod cancel;
 pub mod enter;
 pub mod exchange;

@@ -127,6 +127,11 @@ impl Route {
         self.session.pin == Pin::Yes
     }
 
+    /// Where the next segment goes, once that is decided.
+    pub(super) fn next_target(&self) -> Option<Target> {
+        self.next.map(|next| next.decision.target)
+    }
+
     /// Whether the server must be asked what the client has left there.
     pub(super) fn must_ask(&self) -> bool {
         self.session.pin == Pin::Ask

@@ -53,11 +53,10 @@ impl Client {
             ..
         } = self;
         let mut acquire = mailbox.acquire(pool, &request, std_now);
-        if let Some(lease) = acquire.take_ready() {
-            self.stats
-                .times(wanted(self.route.as_deref()))
-                .waits
-                .record(0);
+        if let Some(mut lease) = acquire.take_ready() {
+            let wanted = wanted(self.route.as_deref());
+            self.stats.times(wanted).waits.record(0);
+            lease.state.waited_us = 0;
             return Ok(Granted {
                 lease,
                 origin: Origin::Idle,
@@ -95,13 +94,14 @@ impl Client {
         let waited = until.saturating_duration_since(std_now).as_micros();
         let waited = u64::try_from(waited).unwrap_or(u64::MAX);
         self.stats.add(Counter::WaitTime, waited);
-        self.stats
-            .times(wanted(self.route.as_deref()))
-            .waits
-            .record(waited);
-        lease.map(|lease| Granted {
-            lease,
-            origin: Origin::HandedOver,
+        let wanted = wanted(self.route.as_deref());
+        self.stats.times(wanted).waits.record(waited);
+        lease.map(|mut lease| {
+            lease.state.waited_us = waited;
+            Granted {
+                lease,
+                origin: Origin::HandedOver,
+            }
         })
     }
 }

@@ -76,7 +76,7 @@ This file is printed by `pgweir docs settings`.
 ";
 
 /// Settings that `PgBouncer` does not have.
-pub(super) const OUR_OWN: [&str; 23] = [
+pub(super) const OUR_OWN: [&str; 26] = [
     "availability_zone",
     "error_codes",
     "fence_interval",
@@ -91,8 +91,11 @@ pub(super) const OUR_OWN: [&str; 23] = [
     "http_tls_cert_file",
     "http_tls_key_file",
     "log_format",
+    "log_min_duration",
     "monitor_user",
     "pool_connect_parallelism",
+    "query_stats",
+    "query_stats_max",
     "replica_check_period",
     "replica_check_timeout",
     "replica_max_lag",

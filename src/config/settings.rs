@@ -167,6 +167,10 @@ settings! {
     log_disconnections: bool = Some("1"), Kind::Bool, Live, Built;
     /// Look of the log. pgbouncer: lines as `PgBouncer` writes them. json: one object a line.
     log_format: LogFormat = Some("pgbouncer"), Kind::Choice(LogFormat::NAMES), Live, Built;
+    /// A query that takes at least so many milliseconds, the wait for a server included, is logged:
+    /// both times apart, and its text without values. Of many at once only some are. 0: every query.
+    /// -1: none.
+    log_min_duration: i32 = Some("100"), Kind::Int { min: -1, max: INT_MAX }, Live, Built;
     /// Logs the errors that the pooler sends to clients.
     log_pooler_errors: bool = Some("1"), Kind::Bool, Live, Built;
     /// Logs the summed-up statistics every `stats_period`.
@@ -215,6 +219,11 @@ settings! {
     /// transaction: after each transaction. statement: after each query. Can be set per database
     /// and per user.
     pool_mode: PoolMode = Some("session"), Kind::Choice(PoolMode::NAMES), Live, Built;
+    /// Counts what each statement costs, whatever its values are, for SHOW QUERIES.
+    query_stats: bool = Some("1"), Kind::Bool, Live, Built;
+    /// Statements that each worker counts at most. What is counted of those that have to make room is
+    /// shown in one row for all of them.
+    query_stats_max: usize = Some("1000"), Kind::Int { min: 10, max: 100_000 }, Live, Built;
     /// A query that runs for so long loses its server connection. Can be set per user.
     query_timeout: Option<Duration> = Some("0"), Kind::Timeout, Live, Built;
     /// A client that waits for a server for so long gets a notice.

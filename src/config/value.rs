@@ -135,7 +135,7 @@ macro_rules! integers {
         }
     )+ };
 }
-integers!(u8, u16, u32, usize);
+integers!(u8, u16, u32, i32, usize);
 
 macro_rules! words {
     ($($type:ty),+) => { $(

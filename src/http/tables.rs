@@ -5,9 +5,11 @@
 use serde_json::{Map, Value as Json, json};
 
 use crate::admin::host::ConsoleHost;
+use crate::admin::rows::QueryView;
 use crate::admin::rows::connection::CONNECTION_COLUMNS;
 use crate::admin::rows::lists::CONFIG_COLUMNS;
 use crate::admin::rows::pools::{DATABASE_COLUMNS, POOL_COLUMNS};
+use crate::admin::rows::queries::QUERY_COLUMNS;
 use crate::admin::rows::routing::REPLICA_COLUMNS;
 use crate::admin::table::{Column, Heading, Value, headings};
 use crate::protocol::reply::ColumnType;
@@ -28,17 +30,20 @@ pub enum Table {
     Databases,
     /// `SHOW CONFIG`
     Config,
+    /// `SHOW QUERIES`, in its order
+    Queries,
 }
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Pools,
         Self::Clients,
         Self::Servers,
         Self::Replicas,
         Self::Databases,
         Self::Config,
+        Self::Queries,
     ];
 
     /// Its name in the path and in the answer.
@@ -50,6 +55,7 @@ impl Table {
             Self::Replicas => "replicas",
             Self::Databases => "databases",
             Self::Config => "config",
+            Self::Queries => "queries",
         }
     }
 
@@ -62,6 +68,10 @@ impl Table {
             Self::Replicas => objects(REPLICA_COLUMNS, &host.replicas()),
             Self::Databases => objects(DATABASE_COLUMNS, &host.databases()),
             Self::Config => objects(CONFIG_COLUMNS, &host.config()),
+            Self::Queries => {
+                let view = QueryView::default();
+                objects(QUERY_COLUMNS, &view.apply(host.queries()))
+            }
         };
         Json::Object(Map::from_iter([(self.name().to_owned(), rows)]))
     }
@@ -73,6 +83,7 @@ impl Table {
             Self::Replicas => headings(REPLICA_COLUMNS),
             Self::Databases => headings(DATABASE_COLUMNS),
             Self::Config => headings(CONFIG_COLUMNS),
+            Self::Queries => headings(QUERY_COLUMNS),
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::ids::ConnId;
 use crate::net::{ClientTls, ServerTls};
 use crate::pool::handle::PoolHandle;
 use crate::pool::{DatabaseId, PoolId, PoolKey, WorkerId};
+use crate::queries::Books;
 use crate::server::conn::ServerConn;
 use crate::server::dns::Dns;
 use crate::server::facts::ServerFacts;
@@ -85,6 +86,8 @@ pub struct Pooler {
     pub stats: StatsBook,
     /// What has happened to connections.
     pub happenings: Happenings,
+    /// What statements cost.
+    pub queries: Books,
     /// Names of servers.
     pub dns: Dns,
     /// TLS towards clients.
@@ -152,6 +155,7 @@ impl Pooler {
             credentials: Credentials::default(),
             stats: StatsBook::new(parts.workers, parts.now),
             happenings: Happenings::default(),
+            queries: Books::new(parts.workers, RandomState::new().hash_one(parts.workers)),
             dns: Dns::default(),
             client_tls: ArcSwap::from_pointee(parts.client_tls),
             server_tls: ArcSwap::from_pointee(parts.server_tls),

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::config::{
     CheckQuery, Config, DatabaseSpec, ErrorCodes as Configured, FenceScope, PoolMode, Resolved,
-    Role, RouteMode,
+    Role, RouteMode, Settings,
 };
+use crate::session::calls::{CallTerms, Counting};
 use crate::session::client_login::ErrorCodes;
 use crate::session::client_state::{SimpleQuery, Tracking};
 
@@ -80,6 +81,23 @@ pub struct Terms {
     pub errand: Duration,
     /// Where its statements may go; `None`: to the primary.
     pub route: Option<RouteTerms>,
+    /// What is to be done with its calls; `None`: nothing.
+    pub calls: Option<CallTerms>,
+}
+
+/// `query_stats`, `query_stats_max` and `log_min_duration` in the words of the session.
+fn calls(settings: &Settings) -> Option<CallTerms> {
+    let milliseconds = u64::try_from(settings.log_min_duration).ok();
+    let terms = CallTerms {
+        counting: if settings.query_stats {
+            Counting::On
+        } else {
+            Counting::Off
+        },
+        most: settings.query_stats_max,
+        slow_us: milliseconds.map(|milliseconds| milliseconds * 1000),
+    };
+    (settings.query_stats || terms.slow_us.is_some()).then_some(terms)
 }
 
 /// Where `server_connect_timeout` is off, an errand has this long.
@@ -138,6 +156,7 @@ impl Terms {
             codes: codes(config),
             errand: settings.server_connect_timeout.unwrap_or(ERRAND),
             route: RouteTerms::of(config, database.spec, mode),
+            calls: calls(settings),
         }
     }
 }

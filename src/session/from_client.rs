@@ -6,6 +6,7 @@
 use bytes::{Buf, BytesMut};
 
 use super::client_state::{Body, ClientError, ClientState, SimpleQuery};
+use super::from_client_calls::Whole;
 use super::owed::{Expect, Local};
 use super::routed::Gate;
 use super::server_state::ServerState;
@@ -144,7 +145,7 @@ pub(super) struct Pump<'a> {
     pub(super) server: Option<&'a mut ServerState>,
     pub(super) bytes: ClientBytes<'a>,
     /// Bytes at the start of the input that go on as they are.
-    run: usize,
+    pub(super) run: usize,
 }
 
 impl Pump<'_> {
@@ -249,7 +250,7 @@ impl Pump<'_> {
             b'B' => return self.bind(header),
             b'D' => return self.describe(header),
             b'C' => return self.close(header),
-            b'E' => return Ok(self.extended(header, Expect::Execute)),
+            b'E' => return Ok(self.execute(header)),
             b'H' | b'd' => self.forward_or_drop(header),
             b'c' | b'f' => {
                 if let Some(server) = self.server.as_mut() {
@@ -288,11 +289,26 @@ impl Pump<'_> {
         if self.client.simple_query == SimpleQuery::Disallowed {
             return Err(ClientError::SimpleQueryDisallowed);
         }
+        if self.text_is_there(header) == Whole::More {
+            return Ok(Next::Stop(FromClient::Drained));
+        }
         let next = self.closing(header, Expect::Query);
         if matches!(next, Next::Frame) {
             self.client.unnamed = None; // a simple query drops the unnamed statement
+            self.note_query(header);
         }
         Ok(next)
+    }
+
+    fn execute(&mut self, header: Header) -> Next {
+        if self.text_is_there(header) == Whole::More {
+            return Next::Stop(FromClient::Drained);
+        }
+        let next = self.extended(header, Expect::Execute);
+        if matches!(next, Next::Frame) {
+            self.note_execute(header);
+        }
+        next
     }
 
     pub(super) fn extended(&mut self, header: Header, entry: Expect) -> Next {

@@ -10,11 +10,13 @@ use std::sync::Arc;
 
 use bytes::{Buf, BufMut};
 
+use super::calls::Bound;
 use super::client_state::{Body, ClientError, MAX_NAME, Tracking};
 use super::from_client::{FromClient, Next, Pump, body_left};
+use super::from_client_calls::Whole;
 use super::owed::{CloseFor, Expect, Local, ParseFor, Said};
 use super::prepared::{Binding, MAX_PARSE, MAX_PER_CLIENT, PREFIX, Room, Statement};
-use super::server_state::{Settling, Unnamed};
+use super::server_state::Settling;
 use crate::protocol::frontend::{self, Target};
 use crate::protocol::{HEADER_LEN, Header, ReadError, TransactionStatus};
 
@@ -46,9 +48,6 @@ impl About {
 
 /// A name of ours that no statement ever has: they are numbered from one.
 pub(super) const NOBODY: &str = "PGWEIR_0";
-
-/// Largest `Parse` of an unnamed statement that is kept until its first `Bind`, in bytes.
-const MAX_UNNAMED: usize = 16 << 10;
 
 impl Pump<'_> {
     /// Whether the frame's first string is empty; `None` while that byte has not come.
@@ -97,32 +96,15 @@ impl Pump<'_> {
         Ok(self.parse_duplicate(header, &existing, limit))
     }
 
-    fn parse_raw(&mut self, header: Header) -> Next {
+    pub(super) fn parse_raw(&mut self, header: Header) -> Next {
+        if self.text_is_there(header) == Whole::More {
+            return Next::Stop(FromClient::Drained);
+        }
         let next = self.extended(header, Expect::Parse(ParseFor::Raw));
         if matches!(next, Next::Frame) {
+            self.note_parse(header);
             self.client.tally.client_parses += 1;
             self.client.tally.server_parses += 1;
-        }
-        next
-    }
-
-    /// The unnamed statement. Where its `Bind` does not follow at once, the client may be on another
-    /// server by then, so that what it said is kept.
-    fn parse_unnamed(&mut self, header: Header) -> Next {
-        let mut kept = None;
-        if header.total <= MAX_UNNAMED {
-            let Some(body) = self.whole(header) else {
-                return Next::Stop(FromClient::Drained);
-            };
-            let bind_follows = self.rest().get(header.total) == Some(&b'B');
-            kept = body.get(1..).filter(|_| !bind_follows).map(Box::from);
-        }
-        let next = self.parse_raw(header);
-        if matches!(next, Next::Frame) {
-            self.client.unnamed = kept;
-            if let Some(server) = self.server.as_mut() {
-                server.sent_unnamed();
-            }
         }
         next
     }
@@ -194,7 +176,10 @@ impl Pump<'_> {
 
     pub(super) fn bind(&mut self, header: Header) -> Result<Next, ClientError> {
         let Tracking::On { limit } = self.client.tracking else {
-            return Ok(self.bind_raw(header));
+            return Ok(match self.text_is_there(header) {
+                Whole::Enough => self.bind_raw(header),
+                Whole::More => Next::Stop(FromClient::Drained),
+            });
         };
         let available = header.total.min(self.rest().len());
         let Some(body) = self.rest().get(HEADER_LEN..available) else {
@@ -228,44 +213,13 @@ impl Pump<'_> {
         Ok(Next::Frame)
     }
 
-    fn bind_unnamed(&mut self, header: Header) -> Next {
-        if let Some(wait) = self.own_unnamed() {
-            return wait;
-        }
-        self.client.unnamed = None;
-        self.bind_raw(header)
-    }
-
-    fn bind_raw(&mut self, header: Header) -> Next {
+    pub(super) fn bind_raw(&mut self, header: Header) -> Next {
         let next = self.extended(header, Expect::Bind(Said::AsItIs));
         if matches!(next, Next::Frame) {
+            self.note_raw_bind();
             self.client.tally.binds += 1;
         }
         next
-    }
-
-    /// Before the unnamed statement is used: the server may have that of another client.
-    fn own_unnamed(&mut self) -> Option<Next> {
-        let server = self.server.as_mut()?;
-        if server.unnamed != Unnamed::Unknown {
-            return None;
-        }
-        if server.owed().ready_pending() > 0 && !server.is_copy_in() {
-            return Some(Next::Stop(FromClient::Wait)); // it may be in one of those batches
-        }
-        server.sent_unnamed();
-        if let Some(rest) = self.client.unnamed.take() {
-            server.sent_extended(Expect::Parse(ParseFor::Again));
-            self.client.tally.server_parses += 1;
-            self.flush_run();
-            frontend::put_parse(self.out(), b"", &rest);
-            self.client.unnamed = Some(rest);
-        } else {
-            server.sent_extended(Expect::Close(CloseFor::Stranger));
-            self.flush_run();
-            frontend::put_close_statement(self.out(), b"");
-        }
-        None
     }
 
     fn put_renamed_bind(&mut self, header: Header, head_length: usize, said: Said) {
@@ -276,6 +230,13 @@ impl Pump<'_> {
         };
         let body = self.bytes.input.split_at(HEADER_LEN).1;
         if let Ok(head) = frontend::bind_head(body) {
+            if let Some(calls) = self.server.as_mut().and_then(|s| s.calls.as_deref_mut()) {
+                let bound = match &said {
+                    Said::Ours(binding) => Bound::Known(&binding.statement),
+                    Said::AsItIs | Said::Nobody(_) => Bound::Named(NOBODY.as_bytes()),
+                };
+                calls.bind(head.portal, bound, &self.client.params);
+            }
             let out = self.client.with_buffer(self.bytes.to_server);
             frontend::put_bind_head(out, head, ours, header.body_len());
         }

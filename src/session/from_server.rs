@@ -23,6 +23,9 @@ use crate::protocol::{
 /// Errors and parameter values above this size are not looked into, in bytes.
 const LOOK_INTO_MAX: usize = 64 << 10;
 
+/// Longest tag of a command, in bytes: that of `PostgreSQL`'s own buffer for it.
+const COMMAND_TAG_MAX: usize = 64;
+
 /// What must be said to a server before a client's first message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Link {
@@ -91,12 +94,15 @@ pub fn from_server(
     };
     let outcome = pump.work();
     pump.flush_run();
+    if let Some(calls) = server.calls.as_deref_mut() {
+        calls.settle();
+    }
     outcome
 }
 
 pub(super) struct Pump<'a> {
     pub(super) client: &'a mut ClientState,
-    server: &'a mut ServerState,
+    pub(super) server: &'a mut ServerState,
     pub(super) input: &'a mut BytesMut,
     pub(super) to_client: &'a mut BytesMut,
     pub(super) run: usize,
@@ -222,6 +228,11 @@ impl Pump<'_> {
                 Some(Expect::Setup | Expect::Begin) => Deliver::Nowhere,
                 Some(_) | None => Deliver::ToClient,
             })),
+            b'I' | b's' => {
+                let deliver = self.server.received(header.tag)?;
+                self.note_paused(header, deliver);
+                Ok(Some(deliver))
+            }
             tag => self.server.received(tag).map(Some),
         }
     }
@@ -233,7 +244,12 @@ impl Pump<'_> {
         };
         let status = TransactionStatus::from_byte(byte).ok_or(malformed)?;
         let setup = self.server.is_in_setup();
+        let ends_query = self.server.calls.is_some()
+            && matches!(self.server.owed().front(), Some(Expect::Query));
         let deliver = self.server.ready(status)?;
+        if ends_query {
+            self.note_query_ended(header);
+        }
         if setup {
             self.adopt_parameters();
         }
@@ -301,6 +317,7 @@ impl Pump<'_> {
     /// parameters, perhaps one that the server does not report.
     fn command_complete(&mut self, header: Header) -> Result<Deliver, OutOfSync> {
         let deliver = self.server.received(header.tag)?;
+        self.note_completed(header, deliver);
         let (statements, settings) = match self.body(header) {
             _ if deliver == Deliver::Nowhere => return Ok(deliver), // our own settings
             b"DISCARD ALL\0" => (true, true),
@@ -327,7 +344,11 @@ impl Pump<'_> {
         let renamed = self
             .renamed_error(header)
             .filter(|_| refused == Refused::No);
+        let hit = self.hit();
         let dropped = self.server.failed()?;
+        if refused == Refused::No && !self.client.drops_replies() {
+            self.note_failed(header, hit, &dropped);
+        }
         let unnamed = |entry: &Expect| matches!(entry, Expect::Parse(ParseFor::Raw));
         if dropped.iter().any(unnamed) && !self.server.owed().has_raw_parse() {
             self.client.unnamed = None;
@@ -391,7 +412,7 @@ impl Pump<'_> {
 fn must_be_whole(header: Header) -> bool {
     match header.tag {
         b'Z' | b'S' | b'E' => header.total <= LOOK_INTO_MAX,
-        b'C' => header.total <= HEADER_LEN + b"DEALLOCATE ALL\0".len(),
+        b'C' => header.total <= HEADER_LEN + COMMAND_TAG_MAX,
         _ => false,
     }
 }

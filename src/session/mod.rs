@@ -5,11 +5,15 @@
 //! logins (`client_login`, `server_login`) are machines that consume their old state.
 #![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
 
+pub mod calls;
 pub mod client_login;
 pub mod client_state;
 pub mod from_client;
+mod from_client_calls;
 mod from_client_statements;
+mod from_client_unnamed;
 pub mod from_server;
+mod from_server_calls;
 mod from_server_trial;
 mod kept;
 pub mod owed;

@@ -233,6 +233,18 @@ impl Owed {
         self.queue.front()
     }
 
+    /// The first entry that a reply other than `ReadyForQuery` can answer.
+    pub fn first_certain(&self) -> Option<&Expect> {
+        let silent = |entry: &&Expect| matches!(entry, Expect::MaybeSync | Expect::CopyEnd);
+        self.queue.iter().find(|entry| !silent(entry))
+    }
+
+    /// All entries.
+    #[cfg(test)]
+    pub fn iter(&self) -> impl Iterator<Item = &Expect> {
+        self.queue.iter()
+    }
+
     /// The last entry.
     pub fn back(&self) -> Option<&Expect> {
         self.queue.back()

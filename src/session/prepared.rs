@@ -11,10 +11,12 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use bytes::Bytes;
 use hashlink::LinkedHashMap;
+
+use crate::sql::Fingerprint;
 
 /// First bytes of the names that servers see, as `PgBouncer`'s `PGBOUNCER_`.
 pub const PREFIX: &str = "PGWEIR_";
@@ -31,6 +33,8 @@ pub struct Statement {
     name: Box<str>,
     rest: Bytes,
     accepted: AtomicBool,
+    /// Its fingerprint, once somebody has asked for it.
+    print: OnceLock<Fingerprint>,
 }
 
 impl Statement {
@@ -52,6 +56,24 @@ impl Statement {
     /// Whether a server of the pool has accepted it once, so that a `Parse` can be answered here.
     pub fn is_accepted(&self) -> bool {
         self.accepted.load(Ordering::Acquire)
+    }
+
+    /// Its text.
+    pub fn text(&self) -> &[u8] {
+        self.rest
+            .split(|byte| *byte == 0)
+            .next()
+            .unwrap_or_default()
+    }
+
+    /// Its fingerprint, if it is known.
+    pub fn print(&self) -> Option<Fingerprint> {
+        self.print.get().copied()
+    }
+
+    /// Remembers its fingerprint. The first one stays.
+    pub fn note_print(&self, print: Fingerprint) {
+        self.print.get_or_init(|| print);
     }
 
     /// Remembers that a server accepted it.
@@ -107,6 +129,7 @@ impl Registry {
             name: format!("{PREFIX}{id}").into(),
             rest: rest.clone(),
             accepted: AtomicBool::new(false),
+            print: OnceLock::new(),
         });
         known.by_rest.insert(rest, Arc::downgrade(&statement));
         statement

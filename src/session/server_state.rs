@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::calls::Calls;
 use super::client_state::Body;
 use super::owed::{CloseFor, CopyTail, Expect, MAX_OWED, Owed, ParseFor, SyncSent};
 use super::params::ParamSet;
@@ -139,6 +140,10 @@ pub struct ServerState {
     pub prepared: ServerStatements,
     /// Errors that it has sent since somebody took them.
     pub refusals: Refusals,
+    /// Calls under way, where somebody wants to know of them.
+    pub(super) calls: Option<Box<Calls>>,
+    /// How long the client has waited for this connection, in microseconds.
+    pub waited_us: u64,
 }
 
 impl ServerState {
@@ -161,6 +166,8 @@ impl ServerState {
             params,
             prepared: ServerStatements::default(),
             refusals: Refusals::default(),
+            calls: None,
+            waited_us: 0,
         }
     }
 

@@ -16,12 +16,14 @@ use bytes::BytesMut;
 
 use self::backend::Backend;
 use self::script::{Dice, Script, Startup};
+use super::calls::{CallTerms, Counting, LinkStart};
 use super::client_state::{ClientState, SimpleQuery, Tracking};
 use super::from_client::{ClientBytes, FromClient, from_client};
 use super::from_server::{from_server, link, probe};
 use super::params::{ParamSet, UNKNOWN};
 use super::prepared::Registry;
 use super::server_state::ServerState;
+use crate::queries::{Books, Host};
 
 const DEFAULTS: [(&str, &str); 2] = [("TimeZone", "UTC"), ("application_name", "")];
 
@@ -120,6 +122,28 @@ struct World {
     dice: Dice,
     clients: Vec<Client>,
     servers: Vec<Server>,
+    books: Counted,
+}
+
+/// Where the calls of every second server are counted.
+struct Counted(Books);
+
+impl Counted {
+    fn follow(&self, server: &mut ServerState, client: &ClientState) {
+        let names: [Arc<str>; 2] = ["db".into(), "u".into()];
+        let start = LinkStart {
+            book: (self.0.of(0), self.0.seed),
+            names: (&names[0], &names[1]),
+            terms: CallTerms {
+                counting: Counting::On,
+                most: 20,
+                slow_us: Some(1_000_000),
+            },
+            host: Host::Primary,
+        };
+        let now = tokio::time::Instant::now().into_std();
+        server.begin_calls(&start, &client.params, now);
+    }
 }
 
 impl World {
@@ -152,6 +176,7 @@ impl World {
             dice,
             clients,
             servers,
+            books: Counted(Books::new(1, 7)),
         }
     }
 
@@ -250,6 +275,9 @@ impl World {
         let sent = to_server.len() != sent_before;
         assert!(was_linked || to_server.is_empty(), "bytes for nobody");
         client.input.unsplit(std::mem::take(&mut later));
+        if let (Ok(_), Some(at)) = (&outcome, client.server) {
+            self.servers[at].state.check_calls();
+        }
         match outcome {
             Ok(FromClient::Terminated) | Err(_) => {
                 assert_ne!(client.ends, Ends::Well, "{outcome:?}");
@@ -277,6 +305,9 @@ impl World {
         server.free = false;
         let client = &mut self.clients[number];
         client.server = Some(at);
+        if at.is_multiple_of(2) {
+            self.books.follow(&mut server.state, &client.state);
+        }
         link(&mut client.state, &mut server.state, &mut server.output);
         true
     }
@@ -309,6 +340,7 @@ impl World {
             self.leave(number);
             return true;
         }
+        server.state.check_calls();
         if server.backend.closed && server.backend.output.is_empty() && server.output.is_empty() {
             assert_ne!(client.ends, Ends::Well);
             self.leave(number);

@@ -12,6 +12,7 @@ use super::params::ParamSet;
 use super::prepared::Registry;
 use super::server_state::{OutOfSync, ServerState};
 
+mod calls;
 mod routed;
 
 fn frame(tag: u8, body: &[u8]) -> Vec<u8> {

@@ -19,6 +19,13 @@ pub use render::normalize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fingerprint(pub u64);
 
+impl Fingerprint {
+    /// A number for this and another one together.
+    pub fn mixed_with(self, other: u64) -> u64 {
+        multiply(self.0 ^ other, 0x9e37_79b9_7f4a_7c15)
+    }
+}
+
 /// The number of a text. Whoever does not know the seed cannot make two texts have the same.
 pub fn fingerprint(sql: &[u8], quoting: Quoting, seed: u64) -> Fingerprint {
     let mut mixer = Mixer::new(seed);
@@ -40,13 +47,13 @@ const END: u64 = 6 << 60;
 const MORE: u64 = 7 << 60;
 
 /// Mixes numbers as foldhash does: multiplied by a secret one, both halves of the product together.
-struct Mixer {
+pub(super) struct Mixer {
     state: u64,
     key: u64,
 }
 
 impl Mixer {
-    fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         // Digits of pi, as good as any.
         let key = multiply(seed ^ 0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344);
         Self {
@@ -78,11 +85,11 @@ impl Mixer {
         self.mix(fold(eight::load(rest)), mark | rest.len() as u64);
     }
 
-    fn mix(&mut self, bytes: u64, mark: u64) {
+    pub(super) fn mix(&mut self, bytes: u64, mark: u64) {
         self.state = multiply(self.state ^ bytes, self.key ^ mark);
     }
 
-    fn finish(mut self) -> u64 {
+    pub(super) fn finish(mut self) -> u64 {
         self.mix(0, END);
         self.state
     }

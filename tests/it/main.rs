@@ -15,5 +15,6 @@ mod hostile;
 mod http;
 mod pgbench;
 mod pooling;
+mod queries;
 mod routing;
 mod support;

@@ -15,6 +15,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("auth", 1),
     ("config", 1),
     ("session", 2),
+    ("queries", 2),
     ("route", 2),
     ("cluster", 2),
     ("telemetry", 3),

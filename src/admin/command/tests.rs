@@ -24,6 +24,8 @@ fn every_command_is_understood() {
         ("show\rversion", version.clone()),
         ("show clients ;", Command::Show(Show::Clients)),
         ("show  HELP ;", Command::Show(Show::Help)),
+        ("reset queries;", Command::ResetQueries),
+        ("Show QUERIES;", Command::ShowQueries(QueryView::default())),
         ("reload", Command::Reload),
         ("pause", Command::Pause(Scope::All)),
         ("pause ;", Command::Pause(Scope::All)),
@@ -121,6 +123,11 @@ const MALFORMED: &[&str] = &[
     "help",
     "discard all",
     "pause a b",
+    "reset",
+    "reset pools",
+    "reset queries now",
+    "show queries order",
+    "show queries limit 5;;",
     "kill_client 1 2",
     "show \"pools",
     "show 'pools'",
@@ -207,6 +214,7 @@ fn a_stats_user_may_only_look() {
         "shutdown",
         "shutdown wait_for_clients",
         "set verbose=1",
+        "reset queries",
     ] {
         assert_eq!(
             parse(text.as_bytes(), Role::Stats),
@@ -218,7 +226,7 @@ fn a_stats_user_may_only_look() {
         let text = format!("show {word}");
         assert_eq!(parse(text.as_bytes(), Role::Stats), Ok(Command::Show(show)));
     }
-    for text in ["set client_encoding=x", "show timezone"] {
+    for text in ["set client_encoding=x", "show timezone", "show queries"] {
         assert!(parse(text.as_bytes(), Role::Stats).is_ok(), "{text}");
     }
     for text in ["foo", "reload x", "shutdown foo", "suspend"] {

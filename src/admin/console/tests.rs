@@ -140,7 +140,8 @@ async fn simple_queries_are_answered_as_by_pgbouncer() {
 async fn help_is_a_notice() {
     let replies = Talk::new(Role::Stats).query("show help").await;
     assert!(replies[0].starts_with("N NOTICE 00000 Console usage \n\tSHOW HELP|CONFIG|"));
-    assert!(replies[0].ends_with("\n\tWAIT_CLOSE [<db>]"));
+    assert!(replies[0].contains("\n\tWAIT_CLOSE [<db>]\n\tSHOW QUERIES "));
+    assert!(replies[0].ends_with("\n\tRESET QUERIES"));
     assert_eq!(replies[1..], ["C SHOW", "Z I"]);
 }
 

@@ -246,3 +246,54 @@ fn more_than_can_be_held_is_passed_on() {
     let failed = [error("late"), ready(b'I')].concat();
     assert_eq!(table.server(&failed), failed);
 }
+
+#[test]
+fn a_read_that_runs_again_is_counted_where_it_is_answered() {
+    use crate::queries::{Books, Host};
+    use crate::session::calls::{CallTerms, Counting, LinkStart};
+    for step in STEPS {
+        let mut table = table(step);
+        let books = Books::new(1, 7);
+        let names: [std::sync::Arc<str>; 2] = ["db".into(), "u".into()];
+        let now = tokio::time::Instant::now().into_std();
+        let (read, next) = (query("select 1 as a"), query("select 1 as b"));
+        for replies in [
+            vec![done("SELECT 1"), ready(b'I'), refusal("25006"), ready(b'I')],
+            vec![row(), done("SELECT 1"), ready(b'I')],
+        ] {
+            let start = LinkStart {
+                book: (books.of(0), books.seed),
+                names: (&names[0], &names[1]),
+                terms: CallTerms {
+                    counting: Counting::On,
+                    most: 10,
+                    slow_us: None,
+                },
+                host: Host::Replica,
+            };
+            table.fresh_server();
+            table.server.begin_calls(&start, &table.client.params, now);
+            table.routed().begin(Place::Replica);
+            if replies.len() == 4 {
+                table.try_read(&read);
+            }
+            table.try_read(&next);
+            for piece in replies.concat().chunks(step) {
+                table.try_server(piece).expect("in sync");
+            }
+            if table.routed().refused().is_some() {
+                table.server.take_calls_back();
+                assert_eq!(&table.taken_back(b"")[..], next);
+            }
+            table.server.end_calls(now);
+        }
+        let mut counted: Vec<_> = books.list().queries.into_iter().collect();
+        counted.sort_by(|one, other| one.text.cmp(&other.text));
+        let counted = counted.iter();
+        let counted: Vec<_> = counted
+            .map(|query| (&*query.text, query.sums.calls, query.sums.errors))
+            .collect();
+        let expected = [("select $1 as a", 1, 0), ("select $1 as b", 1, 0)];
+        assert_eq!(counted, expected, "{step}");
+    }
+}

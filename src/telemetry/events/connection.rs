@@ -143,6 +143,48 @@ pub fn server_login_failed(who: &Who<'_>, severity: &str, message: &str) {
     emit(Level::Warning, "server_login_failed", details, text);
 }
 
+/// A query that took long, and where the time went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlowQuery<'a> {
+    /// Time in which the client waited for a server.
+    pub waited_us: u64,
+    /// Time of the server.
+    pub server_us: u64,
+    /// Number of the statement; `None` where it was not read.
+    pub fingerprint: Option<u64>,
+    /// Its text, which must have no values in it.
+    pub text: &'a str,
+}
+
+/// A query took at least `log_min_duration`.
+pub fn slow_query(who: &Who<'_>, query: &SlowQuery<'_>) {
+    let all = query.waited_us.saturating_add(query.server_us);
+    let details = Details {
+        repeat: Repeat::Limited,
+        elapsed_ms: Some(all / 1000),
+        ..Details::of(who)
+    };
+    let (all, waited) = (Milliseconds(all), Milliseconds(query.waited_us));
+    let server = Milliseconds(query.server_us);
+    let times = format_args!("total {all} (waited {waited} for a server, server {server})");
+    let Some(fingerprint) = query.fingerprint else {
+        let text = format_args!("slow query: {times}, text not read");
+        return emit(Level::Log, "slow_query", details, text);
+    };
+    let text = query.text;
+    let text = format_args!("slow query: {times}, fingerprint {fingerprint:016x}, {text}");
+    emit(Level::Log, "slow_query", details, text);
+}
+
+/// Microseconds, shown as milliseconds.
+struct Milliseconds(u64);
+
+impl fmt::Display for Milliseconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{} ms", self.0 / 1000, self.0 % 1000 / 100)
+    }
+}
+
 /// A step worth seeing with `-v` only. `text` must not have SQL text or parameters in it.
 pub fn debug(who: &Who<'_>, event: &'static str, text: &dyn fmt::Display) {
     emit(

@@ -18,8 +18,8 @@ pub use cluster::{
     replica_left, replica_ready, replicas_found, replicas_unknown,
 };
 pub use connection::{
-    LoginAttempt, closing, debug, login_attempt, login_failed, no_such_user, pooler_error,
-    refused_parameter, server_connected, server_login_failed,
+    LoginAttempt, SlowQuery, closing, debug, login_attempt, login_failed, no_such_user,
+    pooler_error, refused_parameter, server_connected, server_login_failed, slow_query,
 };
 pub use pool::{
     auto_database_registered, console_command, console_failed, database_dropped, idle_pool_removed,

@@ -232,3 +232,35 @@ fn debug_lines_come_with_verbosity_one() {
     let lines = logged(|settings| settings.verbose = 1, say);
     assert_eq!(lines, ["DEBUG C-0x2a: bench/ann@127.0.0.1:5000 logged in"]);
 }
+
+#[test]
+fn a_slow_query_says_where_its_time_went() {
+    let client = who(Side::Client, "ann");
+    let query = SlowQuery {
+        waited_us: 250_149,
+        server_us: 62_300,
+        fingerprint: Some(255),
+        text: "select $1",
+    };
+    let unread = SlowQuery {
+        fingerprint: None,
+        text: "",
+        ..query
+    };
+    let lines = logged(
+        |_| {},
+        || {
+            slow_query(&client, &query);
+            slow_query(&client, &unread);
+        },
+    );
+    let times = "total 312.4 ms (waited 250.1 ms for a server, server 62.3 ms)";
+    let who = "LOG C-0x2a: bench/ann@127.0.0.1:5000 slow query:";
+    assert_eq!(
+        lines,
+        [
+            format!("{who} {times}, fingerprint 00000000000000ff, select $1"),
+            format!("{who} {times}, text not read"),
+        ]
+    );
+}

@@ -15,4 +15,5 @@ mod stage;
 mod traps;
 mod wishes;
 
-pub use stage::{Expect, Place, Protocol, Stage};
+use stage::Expect;
+pub use stage::{Place, Protocol, Stage};
