@@ -230,11 +230,6 @@ impl ServerState {
         matches!(self.copy, CopyIn::Open { .. })
     }
 
-    /// Whether our settings are still under way, so that the client's data must wait.
-    pub fn is_in_setup(&self) -> bool {
-        matches!(self.owed.front(), Some(Expect::Setup))
-    }
-
     /// Whether the client's next message must wait for replies to what was sent before.
     pub fn holds_client(&self) -> bool {
         self.is_in_setup()
