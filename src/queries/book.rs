@@ -205,6 +205,7 @@ impl Book {
         chosen.map_or(0, |(_, at)| at)
     }
 
+    #[inline]
     fn at(&mut self, place: Place) -> Option<&mut Entry> {
         let index = usize::try_from(place.index).ok()?;
         let entry = self.entries.get_mut(index)?;
@@ -212,6 +213,7 @@ impl Book {
     }
 
     /// Counts a call of the statement at a place, or of one that has none.
+    #[inline]
     pub fn count(&mut self, place: Option<Place>, call: &Answered) {
         match place.and_then(|place| self.at(place)) {
             Some(entry) => {

@@ -30,6 +30,7 @@ impl fmt::Debug for Histogram {
 }
 
 /// The bucket that a time belongs to.
+#[inline]
 fn bucket(micros: u64) -> usize {
     let bits = u64::BITS - micros.leading_zeros();
     let shift = bits.saturating_sub(PART_BITS + 1);
@@ -50,6 +51,7 @@ fn longest(bucket: usize) -> u64 {
 
 impl Histogram {
     /// Counts a time.
+    #[inline]
     pub fn add(&mut self, micros: u64) {
         if let Some(count) = self.counts.get_mut(bucket(micros)) {
             *count = count.saturating_add(1);

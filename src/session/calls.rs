@@ -195,7 +195,9 @@ impl Calls {
         }
         self.terms = start.terms;
         self.host = start.host;
-        self.forget();
+        if !self.queue.is_empty() {
+            self.forget();
+        }
         self.now = now;
         self.answered = None;
         (self.received, self.counted) = (0, 0);

@@ -43,9 +43,12 @@ pub fn shape(sql: &[u8], key: u64) -> u64 {
             }
             Some(_) => {}
         }
-        let digits = from.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let mut digits = 1;
+        while from.get(digits).is_some_and(u8::is_ascii_digit) {
+            digits += 1;
+        }
         let (number, behind) = from.split_at(digits);
-        if is_of_word(last) || behind.first().is_some_and(|next| is_of_word(*next)) {
+        if is(last, OF_WORD) || behind.first().is_some_and(|next| is(*next, OF_WORD)) {
             mixer.mix(count, DIGITS);
             mix_all(&mut mixer, number);
         } else {
@@ -58,22 +61,22 @@ pub fn shape(sql: &[u8], key: u64) -> u64 {
     }
 }
 
-fn is_digit_or_quote(byte: u8) -> bool {
-    matches!(byte, b'0'..=b'9' | b'"')
-}
-
 /// A look at all bytes at once; the compiler makes a few instructions of it.
 fn has_digit_or_quote(block: &[u8; BLOCK]) -> bool {
-    let special = |any: bool, byte: &u8| any | is_digit_or_quote(*byte);
+    let special = |any: bool, byte: &u8| any | matches!(byte, b'0'..=b'9' | b'"');
     block.iter().fold(false, special)
 }
 
 /// Mixes in what stands before the first digit or quote of the next block, and parts the text there,
 /// or behind the block.
+#[inline]
 fn until_digit_or_quote<'a>(mixer: &mut Mixer, rest: &'a [u8]) -> (&'a [u8], &'a [u8]) {
-    let mut block = rest.iter().take(BLOCK);
-    let at = block.position(|byte| is_digit_or_quote(*byte));
-    let (before, from) = rest.split_at(at.unwrap_or_else(|| rest.len().min(BLOCK)));
+    let (block, _) = rest.split_at(rest.len().min(BLOCK));
+    let mut at = 0;
+    while block.get(at).is_some_and(|byte| !is(*byte, DIGIT_OR_QUOTE)) {
+        at += 1;
+    }
+    let (before, from) = rest.split_at(at);
     if !before.is_empty() {
         mix_block(mixer, before);
     }
@@ -93,22 +96,32 @@ fn mix_all(mixer: &mut Mixer, text: &[u8]) {
     mixer.mix(text.len() as u64, END);
 }
 
-/// Whether digits beside this byte may be part of a longer token than a whole number.
-fn is_of_word(byte: u8) -> bool {
-    const OF_WORD: [bool; 256] = {
-        let mut table = [false; 256];
-        let mut byte = u8::MAX;
-        loop {
-            table[byte as usize] = byte.is_ascii_alphanumeric()
-                || matches!(byte, b'_' | b'$' | b'.')
-                || !byte.is_ascii();
-            match byte.checked_sub(1) {
-                Some(next) => byte = next,
-                None => break table,
-            }
+/// Digits beside such a byte may be part of a longer token than a whole number.
+const OF_WORD: u8 = 1;
+/// What has to be looked at.
+const DIGIT_OR_QUOTE: u8 = 2;
+
+/// Whether a byte is of that kind.
+fn is(byte: u8, kind: u8) -> bool {
+    const KINDS: [u8; 256] = kinds();
+    KINDS[usize::from(byte)] & kind != 0
+}
+
+const fn kinds() -> [u8; 256] {
+    let mut kinds = [0; 256];
+    let mut byte = u8::MAX;
+    loop {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | b'.') || !byte.is_ascii() {
+            kinds[byte as usize] |= OF_WORD;
         }
-    };
-    OF_WORD[usize::from(byte)]
+        if matches!(byte, b'0'..=b'9' | b'"') {
+            kinds[byte as usize] |= DIGIT_OR_QUOTE;
+        }
+        match byte.checked_sub(1) {
+            Some(next) => byte = next,
+            None => return kinds,
+        }
+    }
 }
 
 #[cfg(test)]
