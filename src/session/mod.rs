@@ -24,6 +24,7 @@ pub mod routed;
 pub mod server_login;
 mod server_memory;
 pub mod server_state;
+pub mod surprise;
 
 #[cfg(test)]
 mod simulation;

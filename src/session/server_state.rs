@@ -12,6 +12,7 @@ use super::owed::{CloseFor, CopyTail, Expect, MAX_OWED, Owed, ParseFor, SyncSent
 use super::params::ParamSet;
 use super::prepared::ServerStatements;
 use super::refusals::Refusals;
+pub use super::surprise::OutOfSync;
 use crate::protocol::TransactionStatus;
 
 /// What happens to a frame from the server.
@@ -21,35 +22,6 @@ pub enum Deliver {
     ToClient,
     /// It answers something of ours.
     Nowhere,
-}
-
-/// A reply that does not fit what the server owes. The connection must be closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum OutOfSync {
-    /// The type does not answer the first entry.
-    #[error("server sent 0x{tag:02x} while it owed {expected}")]
-    Unexpected {
-        /// Message type.
-        tag: u8,
-        /// What was owed.
-        expected: &'static str,
-    },
-    /// The body could not be read.
-    #[error("server sent a malformed message of type 0x{tag:02x}")]
-    Malformed {
-        /// Message type.
-        tag: u8,
-    },
-    /// A copy failed that had ignored, or not, a `Sync`, and a reply of ours waits behind it: nobody can
-    /// say where its place is.
-    #[error("a copy failed and it is not known what the server answers next")]
-    CopyUncertain,
-    /// The server refused our parameter settings.
-    #[error("invalid server parameter")]
-    SetupRefused,
-    /// The server refused a `BEGIN` that the client has been told was done.
-    #[error("server refused to begin a transaction")]
-    BeginRefused,
 }
 
 /// Why a connection can never go back to the pool, although the client may go on using it.

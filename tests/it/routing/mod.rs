@@ -15,5 +15,4 @@ mod stage;
 mod traps;
 mod wishes;
 
-use stage::Expect;
-pub use stage::{Place, Protocol, Stage};
+pub use stage::{Expect, Place, Protocol, Stage};
