@@ -542,3 +542,22 @@ fn the_histogram_has_the_percentiles_of_pgbenchs_own_log() {
         );
     }
 }
+
+#[test]
+fn a_session_that_stays_is_counted_while_it_lasts() {
+    let role = Fixture::get().role();
+    let (weir, port) = start(&Setup::new().forced(&role, "pool_mode=session"));
+    let mut client = weir.app();
+    for _ in 0..5 {
+        client.run("select 1");
+    }
+    drop(client.query("select 1/0"));
+    until("all of it is seen", || {
+        let scraped = scrape(port);
+        let [[queries, ..], [recorded, ..]] = counted(&scraped, &role);
+        let errors = sum(&scraped, "pgweir_errors_total{class=\"22\"");
+        let sent = sum(&scraped, "pgweir_sent_bytes_total{database=\"it\"");
+        (queries, recorded, errors) == (6, 6, 1) && sent > 100
+    });
+    drop(client);
+}
