@@ -159,6 +159,10 @@ fn rows_come_in_the_order_and_number_that_is_asked_for() {
         }
     }
     let [a, b, c] = ["a", "b", "c"].map(|name| format!("select $1 as {name}"));
+    let names = weir.console().query("show queries").names();
+    let expected = "database user fingerprint calls total_us mean_us p50_us p95_us p99_us max_us \
+        wait_us rows errors bytes replica_percent query";
+    assert_eq!(names, expected.split_whitespace().collect::<Vec<_>>());
     let all = listed(&weir, "order by calls");
     assert_eq!(all, [&b, &c, &a].map(String::clone));
     assert_eq!(listed(&weir, "ORDER BY calls ASC LIMIT 2;"), [a.clone(), c]);
