@@ -27,7 +27,7 @@ use crate::pooler::client_facts::{ClientFacts, Phase};
 use crate::pooler::terms::{RouteTerms, Terms};
 use crate::pooler::{Pooler, Server};
 use crate::protocol::cancel_key::ClientKey;
-use crate::session::client_state::{ClientError, ClientState, Tally};
+use crate::session::client_state::{ClientError, ClientState};
 use crate::session::from_client::{ClientBytes, FromClient, from_client};
 use crate::telemetry::stats::{Counter, Happening, WorkerStats};
 
@@ -242,28 +242,6 @@ impl Client {
                 ..fresh
             });
             self.adopt_route();
-        }
-    }
-
-    /// Takes what the session has counted into the worker's counters.
-    pub(super) fn count(&mut self) {
-        let Tally {
-            queries,
-            transactions,
-            client_parses,
-            server_parses,
-            binds,
-        } = std::mem::take(&mut self.state.tally);
-        for (counter, amount) in [
-            (Counter::Queries, queries),
-            (Counter::Transactions, transactions),
-            (Counter::ClientParses, client_parses),
-            (Counter::ServerParses, server_parses),
-            (Counter::Binds, binds),
-        ] {
-            if amount > 0 {
-                self.stats.add(counter, amount);
-            }
         }
     }
 

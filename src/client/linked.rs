@@ -29,7 +29,6 @@ use crate::server::conn::{Fitness, ServerConn};
 use crate::server::errand;
 use crate::session::client_state::ClientState;
 use crate::session::from_server::link;
-use crate::session::refusals::Refusals;
 use crate::session::server_state::{OutOfSync, ServerState};
 use crate::telemetry::stats::{Counter, Happening, ServerRole};
 
@@ -219,6 +218,11 @@ impl Client {
         if lease.state.has_slow_calls() {
             self.log_slow_calls(&mut lease.state);
         }
+        if self.terms.mode == PoolMode::Session {
+            // A link may last for days.
+            self.count_link(&mut link.course);
+            self.count_answers(&mut lease.state);
+        }
         if self.facts.control.take_nudge() {
             let (pools, slot) = (&self.pooler.pools, lease.slot());
             link.unwanted = pools.with(|pools, _| pools.is_close_needed(slot));
@@ -292,16 +296,7 @@ impl Client {
             .as_deref()
             .map_or(ServerRole::Primary, Route::role);
         record(self.stats.times(role), last);
-        let spent = course.timing.take_spent();
-        let (from_client, from_server) = course.received;
-        for (counter, amount) in [
-            (Counter::BytesReceived, from_client),
-            (Counter::BytesSent, from_server),
-            (Counter::QueryTime, spent.query_us),
-            (Counter::TransactionTime, spent.transaction_us),
-        ] {
-            self.stats.add(counter, amount);
-        }
+        self.count_link(course);
         let journeyed = match ended {
             Ok(Stop::Again(_)) => Journeyed::Again,
             Ok(_) | Err(_) => Journeyed::Arrived,
@@ -316,23 +311,14 @@ impl Client {
             End::Again(verdict) => (Ok(()), verdict),
             End::Leave(goodbye, verdict) => (Err(goodbye), self.unless_pinned(verdict)),
         };
-        if !lease.state.refusals.is_empty() {
-            self.count_errors(std::mem::take(&mut lease.state.refusals));
-        }
+        self.count_answers(&mut lease.state);
         self.delist(lease);
-        self.count();
         self.end_journey(now, journeyed);
         let verdict = match verdict {
             Verdict::Keep if self.terms.reset.is_none() => self.last_look(lease),
             verdict => verdict,
         };
         (outcome, verdict, now)
-    }
-
-    fn count_errors(&self, refusals: Refusals) {
-        for (class, amount) in refusals.all() {
-            self.stats.errors().add(class, amount);
-        }
     }
 
     /// What was on trial must run again.

@@ -3,6 +3,7 @@
 pub mod auth;
 mod calls;
 pub mod cancel;
+mod counting;
 pub mod enter;
 pub mod exchange;
 pub mod fault;

@@ -54,10 +54,8 @@ impl Client {
         } = self;
         let mut acquire = mailbox.acquire(pool, &request, std_now);
         if let Some(mut lease) = acquire.take_ready() {
-            self.stats
-                .times(wanted(self.route.as_deref()))
-                .waits
-                .record(0);
+            let wanted = wanted(self.route.as_deref());
+            self.stats.times(wanted).waits.record(0);
             lease.state.waited_us = 0;
             return Ok(Granted {
                 lease,
@@ -96,10 +94,8 @@ impl Client {
         let waited = until.saturating_duration_since(std_now).as_micros();
         let waited = u64::try_from(waited).unwrap_or(u64::MAX);
         self.stats.add(Counter::WaitTime, waited);
-        self.stats
-            .times(wanted(self.route.as_deref()))
-            .waits
-            .record(waited);
+        let wanted = wanted(self.route.as_deref());
+        self.stats.times(wanted).waits.record(waited);
         lease.map(|mut lease| {
             lease.state.waited_us = waited;
             Granted {

@@ -19,6 +19,8 @@ pub enum Area {
     Metrics,
     /// Tables, which name clients and settings.
     Tables,
+    /// The table with the text of statements.
+    Statements,
 }
 
 impl Area {
@@ -27,6 +29,7 @@ impl Area {
         match path {
             "/healthz" | "/readyz" => Self::Health,
             "/metrics" => Self::Metrics,
+            "/api/v1/queries" => Self::Statements,
             _ => Self::Tables,
         }
     }
@@ -101,6 +104,9 @@ pub enum Denied {
     /// There are no credentials to ask for, and the network can ask.
     #[error("tables are shown to other machines only with http_auth_token or http_auth_password")]
     Unprotected,
+    /// There are no credentials to ask for, and statements are not for everybody on this machine.
+    #[error("statements are shown only with http_auth_token or http_auth_password")]
+    Secluded,
     /// A body, of which nothing is wanted.
     #[error("a request here has no body")]
     Body,
@@ -112,7 +118,7 @@ impl Denied {
         match self {
             Self::NoHost => 400,
             Self::NoCredentials => 401,
-            Self::Unprotected => 403,
+            Self::Unprotected | Self::Secluded => 403,
             Self::Body => 413,
             Self::ForeignHost => 421,
         }
@@ -159,8 +165,9 @@ impl Guard {
             (Area::Tables, Reach::Network) if self.credentials.is_none() => {
                 Err(Denied::Unprotected)
             }
+            (Area::Statements, _) if self.credentials.is_none() => Err(Denied::Secluded),
             (Area::Metrics | Area::Tables, _) if self.credentials.is_none() => Ok(()),
-            (Area::Metrics | Area::Tables, _) => {
+            (Area::Metrics | Area::Tables | Area::Statements, _) => {
                 let proven = asked
                     .authorization
                     .is_some_and(|header| self.credentials.accept(header));
@@ -255,10 +262,9 @@ mod tests {
         assert_eq!(ask(&guard, "/api/v1/clients", "10.0.0.7", None), 403);
         assert_eq!(ask(&guard, "/metrics", "10.0.0.7", None), 200);
         assert_eq!(ask(&guard, "/readyz", "10.0.0.7", None), 200);
-        assert_eq!(
-            ask(&open(Reach::Loopback), "/api/v1/clients", "[::1]", None),
-            200
-        );
+        let local = open(Reach::Loopback);
+        assert_eq!(ask(&local, "/api/v1/clients", "[::1]", None), 200);
+        assert_eq!(ask(&local, "/api/v1/queries", "[::1]", None), 403);
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::exposition::{Exposition, Family, Label, Number, Type};
 use super::pgbouncer::Shown;
-use super::seats::AllSeats;
-use crate::admin::rows::ReplicaRow;
+use super::seats::{AllSeats, OTHER};
+use crate::admin::rows::{Counters, ReplicaRow};
 use crate::cluster::view::HostState;
 use crate::route::cache::Counted;
 use crate::route::why::Why;
@@ -20,6 +20,8 @@ use crate::version;
 pub struct Numbers {
     /// Counters and times of each pool.
     pub pools: Vec<PoolTotals>,
+    /// Those that are gone since the last time, with what the console would show of them.
+    pub forgotten: Vec<(PoolTotals, Counters)>,
     /// What has happened to connections.
     pub happenings: Vec<(Happening, u64)>,
     /// What each entry with replicas has counted.
@@ -120,7 +122,7 @@ const TIMES: &[Times] = &[
 ];
 
 /// The pools of one pair of names.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Pair {
     totals: Totals,
     times: BTreeMap<ServerRole, TimesRead>,
@@ -128,10 +130,52 @@ struct Pair {
     maxwait: Duration,
 }
 
+impl Pair {
+    fn add(&mut self, pool: &PoolTotals) {
+        self.totals.add(&pool.totals);
+        self.errors.add(&pool.errors);
+        for (role, times) in &pool.times {
+            self.times.entry(*role).or_default().add(times);
+        }
+    }
+}
+
+/// What pools without a name of their own had counted before they were forgotten: it stays in `other`,
+/// which would go back else.
+#[derive(Debug, Default)]
+pub struct Gone {
+    pools: Option<Pair>,
+    databases: Option<Counters>,
+}
+
+impl Gone {
+    /// Takes in what has gone since the last time.
+    pub fn note(
+        &mut self,
+        forgotten: &[(PoolTotals, Counters)],
+        seats: &mut AllSeats,
+        most: usize,
+    ) {
+        for (pool, counters) in forgotten {
+            if seats.pools.place([&pool.database, &pool.user], most) == [OTHER; 2] {
+                self.pools.get_or_insert_default().add(pool);
+            }
+            if seats.databases.place([&pool.database], most) == [OTHER] {
+                self.databases.get_or_insert_default().add(counters);
+            }
+        }
+    }
+
+    /// What databases without a name have counted.
+    pub fn databases(&self) -> Option<&Counters> {
+        self.databases.as_ref()
+    }
+}
+
 /// Writes all of them. At most `most` pools have names.
 pub fn write(
     out: &mut Exposition,
-    (shown, numbers): (&Shown, &Numbers),
+    (shown, numbers, gone): (&Shown, &Numbers, &Gone),
     seats: &mut AllSeats,
     most: usize,
 ) {
@@ -152,15 +196,12 @@ pub fn write(
         family.sample(&[("side", "client")], end);
     }
     let mut pairs: BTreeMap<[&str; 2], Pair> = BTreeMap::new();
+    pairs.extend(gone.pools.clone().map(|pools| ([OTHER; 2], pools)));
     for pool in &numbers.pools {
         let pair = pairs
             .entry(seats.pools.place([&pool.database, &pool.user], most))
             .or_default();
-        pair.totals.add(&pool.totals);
-        pair.errors.add(&pool.errors);
-        for (role, times) in &pool.times {
-            pair.times.entry(*role).or_default().add(times);
-        }
+        pair.add(pool);
     }
     for row in &shown.pools {
         let pair = pairs
@@ -400,5 +441,65 @@ fn process(out: &mut Exposition, process: &ProcessNumbers) {
         if let Some(value) = value {
             out.single(name, kind, help, value);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::pgbouncer;
+
+    fn pool(database: &str, queries: u64) -> PoolTotals {
+        let mut totals = Totals::default();
+        totals.set(Counter::Queries, queries);
+        PoolTotals {
+            database: database.into(),
+            user: "u".into(),
+            totals,
+            times: ServerRole::ALL.map(|role| (role, TimesRead::default())),
+            errors: ErrorsRead::default(),
+        }
+    }
+
+    #[test]
+    fn what_pools_without_a_name_have_counted_stays_when_they_go() {
+        let (mut seats, mut gone) = (AllSeats::default(), Gone::default());
+        let shown = Shown::default();
+        let mut scrape = |pools: Vec<PoolTotals>, forgotten: Vec<PoolTotals>| {
+            let counters = |pool: &PoolTotals| Counters {
+                queries: pool.totals.get(Counter::Queries),
+                ..Counters::default()
+            };
+            let forgotten = forgotten.into_iter();
+            let numbers = Numbers {
+                pools,
+                forgotten: forgotten
+                    .map(|pool| (pool.clone(), counters(&pool)))
+                    .collect(),
+                ..Numbers::default()
+            };
+            let mut out = Exposition::default();
+            gone.note(&numbers.forgotten, &mut seats, 1);
+            pgbouncer::write(&mut out, (&shown, &gone), &mut seats, 1);
+            write(&mut out, (&shown, &numbers, &gone), &mut seats, 1);
+            let text = out.finish();
+            let value = |series: &str| {
+                let line = text.lines().find(|line| line.starts_with(series));
+                line.and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+            };
+            (
+                value("pgweir_queries_total{database=\"a\""),
+                value("pgweir_queries_total{database=\"other\""),
+                value("pgbouncer_stats_queries_pooled_total{database=\"other\""),
+            )
+        };
+        let all = || vec![pool("a", 1), pool("b", 20), pool("c", 300)];
+        assert_eq!(scrape(all(), Vec::new()), (Some(1), Some(320), None));
+        // One that has a name takes its numbers along, the others leave them.
+        let (a, b) = (pool("a", 2), pool("b", 25));
+        let left = scrape(vec![pool("c", 300)], vec![a, b]);
+        assert_eq!(left, (None, Some(325), Some(25)));
+        let back = scrape(vec![pool("a", 1), pool("c", 301)], Vec::new());
+        assert_eq!((back.0, back.1), (Some(1), Some(326)));
     }
 }

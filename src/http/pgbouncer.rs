@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::exposition::{Exposition, Label, Number, Type};
+use super::own::Gone;
 use super::seats::{AllSeats, OTHER};
 use crate::admin::rows::{
     ConfigRow, ConnectionRow, Counters, DatabaseRow, Lists, PoolRow, StatsRow,
@@ -13,7 +14,7 @@ use crate::admin::rows::{
 use crate::version;
 
 /// What the console shows at one moment.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Shown {
     /// `SHOW DATABASES`
     pub databases: Vec<DatabaseRow>,
@@ -223,7 +224,12 @@ const CONFIG: &[(&str, &str, &str)] = &[
 ];
 
 /// Writes all of them. At most `most` databases, pools and kinds of clients have names.
-pub fn write(out: &mut Exposition, shown: &Shown, seats: &mut AllSeats, most: usize) {
+pub fn write(
+    out: &mut Exposition,
+    (shown, gone): (&Shown, &Gone),
+    seats: &mut AllSeats,
+    most: usize,
+) {
     out.single(
         "pgbouncer_up",
         Type::Gauge,
@@ -238,7 +244,7 @@ pub fn write(out: &mut Exposition, shown: &Shown, seats: &mut AllSeats, most: us
     )
     .sample(&[("version", &version)], 1_u64);
     databases(out, &shown.databases, seats, most);
-    stats(out, &shown.stats, seats, most);
+    stats(out, (&shown.stats, gone), seats, most);
     pools(out, &shown.pools, seats, most);
     lists(out, &shown.lists);
     config(out, &shown.config);
@@ -276,11 +282,19 @@ fn databases(out: &mut Exposition, rows: &[DatabaseRow], seats: &mut AllSeats, m
     }
 }
 
-fn stats(out: &mut Exposition, rows: &[StatsRow], seats: &mut AllSeats, most: usize) {
+fn stats(
+    out: &mut Exposition,
+    (rows, gone): (&[StatsRow], &Gone),
+    seats: &mut AllSeats,
+    most: usize,
+) {
     let mut by_name: BTreeMap<&str, Vec<&Counters>> = BTreeMap::new();
     for row in rows {
         let [name] = seats.databases.place([&row.database], most);
         by_name.entry(name).or_default().push(&row.stats.total);
+    }
+    if let Some(gone) = gone.databases() {
+        by_name.entry(OTHER).or_default().push(gone);
     }
     let counts = COUNTS
         .iter()
@@ -406,6 +420,7 @@ mod tests {
 
     fn text(shown: &Shown, most: usize) -> String {
         let mut out = Exposition::default();
+        let shown = (shown, &Gone::default());
         write(&mut out, shown, &mut AllSeats::default(), most);
         out.finish()
     }

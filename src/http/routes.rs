@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use super::exposition::{self, Exposition};
 use super::guard::{Asked, Denied, Guard};
-use super::own;
+use super::own::{self, Gone};
 use super::pgbouncer::{self, Shown};
 use super::seats::AllSeats;
 use super::source::{Readiness, Source};
@@ -55,6 +55,7 @@ pub struct Served<S> {
 #[derive(Debug, Default)]
 struct Scrape {
     seats: AllSeats,
+    gone: Gone,
     last: Option<(Instant, Bytes)>,
 }
 
@@ -102,14 +103,14 @@ impl<S: Source> Served<S> {
         {
             return text.clone();
         }
-        let text = Bytes::from(self.write_metrics(&mut scrape.seats));
+        let text = Bytes::from(self.write_metrics(&mut scrape));
         let ended = Instant::now();
         let until = ended + ((ended - began) * SHARE).min(STALEST);
         scrape.last = Some((until, text.clone()));
         text
     }
 
-    fn write_metrics(&self, seats: &mut AllSeats) -> String {
+    fn write_metrics(&self, scrape: &mut Scrape) -> String {
         let source = &self.source;
         let shown = Shown {
             databases: source.databases(),
@@ -121,8 +122,10 @@ impl<S: Source> Served<S> {
         };
         let mut out = Exposition::default();
         let (numbers, most) = (source.numbers(), source.most_named());
-        pgbouncer::write(&mut out, &shown, seats, most);
-        own::write(&mut out, (&shown, &numbers), seats, most);
+        let Scrape { seats, gone, .. } = scrape;
+        gone.note(&numbers.forgotten, seats, most);
+        pgbouncer::write(&mut out, (&shown, gone), seats, most);
+        own::write(&mut out, (&shown, &numbers, gone), seats, most);
         out.finish()
     }
 }

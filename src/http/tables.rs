@@ -28,10 +28,10 @@ pub enum Table {
     Replicas,
     /// `SHOW DATABASES`
     Databases,
-    /// `SHOW QUERIES`
-    Queries,
     /// `SHOW CONFIG`
     Config,
+    /// `SHOW QUERIES`, in its order
+    Queries,
 }
 
 impl Table {
@@ -42,8 +42,8 @@ impl Table {
         Self::Servers,
         Self::Replicas,
         Self::Databases,
-        Self::Queries,
         Self::Config,
+        Self::Queries,
     ];
 
     /// Its name in the path and in the answer.
@@ -54,8 +54,8 @@ impl Table {
             Self::Servers => "servers",
             Self::Replicas => "replicas",
             Self::Databases => "databases",
-            Self::Queries => "queries",
             Self::Config => "config",
+            Self::Queries => "queries",
         }
     }
 
@@ -67,8 +67,11 @@ impl Table {
             Self::Servers => objects(CONNECTION_COLUMNS, &host.servers()),
             Self::Replicas => objects(REPLICA_COLUMNS, &host.replicas()),
             Self::Databases => objects(DATABASE_COLUMNS, &host.databases()),
-            Self::Queries => objects(QUERY_COLUMNS, &QueryView::default().apply(host.queries())),
             Self::Config => objects(CONFIG_COLUMNS, &host.config()),
+            Self::Queries => {
+                let view = QueryView::default();
+                objects(QUERY_COLUMNS, &view.apply(host.queries()))
+            }
         };
         Json::Object(Map::from_iter([(self.name().to_owned(), rows)]))
     }
@@ -79,8 +82,8 @@ impl Table {
             Self::Clients | Self::Servers => headings(CONNECTION_COLUMNS),
             Self::Replicas => headings(REPLICA_COLUMNS),
             Self::Databases => headings(DATABASE_COLUMNS),
-            Self::Queries => headings(QUERY_COLUMNS),
             Self::Config => headings(CONFIG_COLUMNS),
+            Self::Queries => headings(QUERY_COLUMNS),
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use super::from_client::{FromClient, Next, Pump};
 use super::owed::{CloseFor, Expect, ParseFor};
-use super::server_state::{ServerState, Unnamed};
+use super::server_state::Unnamed;
 use crate::protocol::{Header, frontend};
 
 /// Largest `Parse` of an unnamed statement that is kept until its first `Bind`, in bytes.
@@ -64,14 +64,5 @@ impl Pump<'_> {
             frontend::put_close_statement(self.out(), b"");
         }
         None
-    }
-}
-
-impl ServerState {
-    /// The unnamed statement is prepared or closed.
-    pub(super) fn sent_unnamed(&mut self) {
-        if self.unnamed == Unnamed::Unknown {
-            self.unnamed = Unnamed::InBatch;
-        }
     }
 }

@@ -22,6 +22,11 @@ impl ServerState {
         after.named
     }
 
+    /// Whether our settings are still under way, so that the client's data must wait.
+    pub fn is_in_setup(&self) -> bool {
+        matches!(self.owed.front(), Some(Expect::Setup))
+    }
+
     /// The server's unreported parameters are set to what `link` says; reported ones come by themselves.
     pub(super) fn assume_unreported(&mut self, client: &ParamSet) {
         let server = Arc::clone(&self.params);

@@ -202,11 +202,6 @@ impl ServerState {
         matches!(self.copy, CopyIn::Open { .. })
     }
 
-    /// Whether our settings are still under way, so that the client's data must wait.
-    pub fn is_in_setup(&self) -> bool {
-        matches!(self.owed.front(), Some(Expect::Setup))
-    }
-
     /// Whether the client's next message must wait for replies to what was sent before.
     pub fn holds_client(&self) -> bool {
         self.is_in_setup()
@@ -272,6 +267,13 @@ impl ServerState {
         self.settling = Settling::No; // our `Flush` was before it
         if self.is_copy_in() {
             self.doubt = Some(Doubt::StrangeCopy);
+        }
+    }
+
+    /// The unnamed statement is prepared or closed.
+    pub(super) fn sent_unnamed(&mut self) {
+        if self.unnamed == Unnamed::Unknown {
+            self.unnamed = Unnamed::InBatch;
         }
     }
 

@@ -37,6 +37,28 @@ pub struct Counters {
     pub client_logins: u64,
 }
 
+impl Counters {
+    /// Adds others.
+    pub fn add(&mut self, other: &Self) {
+        for (mine, theirs) in [
+            (&mut self.server_assignments, other.server_assignments),
+            (&mut self.transactions, other.transactions),
+            (&mut self.queries, other.queries),
+            (&mut self.received_bytes, other.received_bytes),
+            (&mut self.sent_bytes, other.sent_bytes),
+            (&mut self.transaction_us, other.transaction_us),
+            (&mut self.query_us, other.query_us),
+            (&mut self.wait_us, other.wait_us),
+            (&mut self.client_parses, other.client_parses),
+            (&mut self.server_parses, other.server_parses),
+            (&mut self.binds, other.binds),
+            (&mut self.client_logins, other.client_logins),
+        ] {
+            *mine = mine.saturating_add(theirs);
+        }
+    }
+}
+
 /// Totals and averages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {

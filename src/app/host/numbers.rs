@@ -2,7 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Host, clocks, routing};
+use super::{Host, clocks, routing, tables};
+use crate::admin::rows::Counters;
 use crate::app::shutdown::Stage;
 use crate::http::own::{Numbers, ProcessNumbers, WorkerNumbers};
 use crate::pool::WorkerId;
@@ -10,6 +11,7 @@ use crate::pooler::Pooler;
 use crate::pooler::clusters::LiveCluster;
 use crate::process::usage::{Usage, began};
 use crate::route::cache::Counted;
+use crate::telemetry::stats::PoolTotals;
 
 /// All of it.
 pub fn numbers(host: &Host) -> Numbers {
@@ -17,6 +19,7 @@ pub fn numbers(host: &Host) -> Numbers {
     let clusters = pooler.clusters.all();
     Numbers {
         pools: pooler.stats.pools(),
+        forgotten: forgotten(pooler),
         happenings: pooler.happenings.read(),
         routes: clusters
             .iter()
@@ -29,6 +32,15 @@ pub fn numbers(host: &Host) -> Numbers {
         is_paused: pooler.pools.with(|pools, _| pools.is_all_paused()),
         is_stopping: host.way_out().stage() > Stage::Serving,
     }
+}
+
+fn forgotten(pooler: &Pooler) -> Vec<(PoolTotals, Counters)> {
+    let forgotten = pooler.stats.take_forgotten().into_iter();
+    let shown = |pool: PoolTotals| {
+        let counters = tables::counters(|counter| pool.totals.get(counter));
+        (pool, counters)
+    };
+    forgotten.map(shown).collect()
 }
 
 fn counted(cluster: &LiveCluster) -> Counted {

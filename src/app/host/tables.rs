@@ -259,7 +259,8 @@ pub fn peers(config: &Config) -> Vec<PeerRow> {
     config.peers.iter().map(row).collect()
 }
 
-fn counters(value: impl Fn(Counter) -> u64) -> Counters {
+/// The console's counters of some numbers.
+pub fn counters(value: impl Fn(Counter) -> u64) -> Counters {
     Counters {
         server_assignments: value(Counter::ServerAssignments),
         transactions: value(Counter::Transactions),

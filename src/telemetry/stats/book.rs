@@ -3,7 +3,7 @@
 //! Totals and averages are kept for each pool and shown for each database, as `PgBouncer` does: a
 //! pool that is removed takes its numbers along.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -11,6 +11,9 @@ use super::average::{Averager, Averages};
 use super::counters::{PoolStats, Totals};
 use super::errors::ErrorsRead;
 use super::times::{ServerRole, TimesRead};
+
+/// Pools that are gone whose last numbers are kept until somebody takes them; then the oldest goes.
+const FORGOTTEN: usize = 256;
 
 /// The numbers of one database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +41,18 @@ pub struct PoolTotals {
     pub errors: ErrorsRead,
 }
 
+impl PoolTotals {
+    fn of((database, user): (Arc<str>, Arc<str>), stats: &PoolStats) -> Self {
+        Self {
+            database,
+            user,
+            totals: stats.sum(),
+            times: ServerRole::ALL.map(|role| (role, stats.times(role))),
+            errors: stats.errors(),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Entry {
     stats: Arc<PoolStats>,
@@ -50,6 +65,8 @@ struct Pools {
     /// Ordered as the console lists them.
     by_key: BTreeMap<(Arc<str>, Arc<str>), Entry>,
     averager: Averager,
+    /// Last numbers of pools that are gone, for whoever sums over more than those that are there.
+    forgotten: VecDeque<PoolTotals>,
 }
 
 /// The registry. Workers come here once for each pool; readers when they show something.
@@ -65,6 +82,7 @@ impl StatsBook {
         let pools = Pools {
             by_key: BTreeMap::new(),
             averager: Averager::new(now),
+            forgotten: VecDeque::new(),
         };
         Self {
             workers,
@@ -88,7 +106,20 @@ impl StatsBook {
     /// Forgets a pool. Handles that workers still hold count into nothing.
     pub fn forget(&self, database: &str, user: &str) {
         let key = (Arc::from(database), Arc::from(user));
-        self.with(|pools| pools.by_key.remove(&key));
+        self.with(|pools| {
+            let Some(entry) = pools.by_key.remove(&key) else {
+                return;
+            };
+            if pools.forgotten.len() >= FORGOTTEN {
+                pools.forgotten.pop_front();
+            }
+            pools.forgotten.push_back(PoolTotals::of(key, &entry.stats));
+        });
+    }
+
+    /// The last numbers of pools that were forgotten since the last call, as far as they are kept.
+    pub fn take_forgotten(&self) -> Vec<PoolTotals> {
+        self.with(|pools| std::mem::take(&mut pools.forgotten).into())
     }
 
     /// A `stats_period` has passed. Returns the averages over all pools for the log.
@@ -122,14 +153,9 @@ impl StatsBook {
                 .collect()
         });
         // Summed without the lock, under which a login may wait.
-        let row = |((database, user), stats): ((Arc<str>, Arc<str>), Arc<PoolStats>)| PoolTotals {
-            database,
-            user,
-            totals: stats.sum(),
-            times: ServerRole::ALL.map(|role| (role, stats.times(role))),
-            errors: stats.errors(),
-        };
-        known.into_iter().map(row).collect()
+        let rows = known.into_iter();
+        rows.map(|(key, stats)| PoolTotals::of(key, &stats))
+            .collect()
     }
 
     fn with<R>(&self, f: impl FnOnce(&mut Pools) -> R) -> R {
@@ -221,5 +247,9 @@ mod tests {
         book.forget("a", "u");
         assert_eq!(book.databases(now), []);
         assert_eq!(book.pool("a", "u").sum(), Totals::default());
+        let forgotten = book.take_forgotten();
+        assert_eq!(forgotten.len(), 1);
+        assert_eq!(forgotten[0].totals.get(Counter::Queries), 1);
+        assert_eq!(book.take_forgotten(), []);
     }
 }

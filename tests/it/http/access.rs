@@ -1,14 +1,18 @@
 //! Who gets an answer, and to what.
 
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use pgweir::demo::cluster::free_port;
+use pgweir::demo::scratch::private_file;
+use rcgen::{CertificateParams, KeyPair};
+use tokio_rustls::rustls::{self, RootCertStore};
 
 use super::ask::{get, get_with, send};
 use super::start;
-use crate::support::{Setup, Weir};
+use crate::support::{Fixture, Setup, Weir};
 
 #[test]
 fn wrong_paths_methods_hosts_and_bodies_are_refused() {
@@ -109,4 +113,66 @@ fn a_changed_address_waits_for_a_restart() {
     weir.console().run("reload");
     weir.until_logged("http_listen");
     assert_eq!(get(port, "/healthz").status, 200);
+}
+
+#[test]
+fn connections_that_say_nothing_hold_up_neither_the_proxy_nor_its_console() {
+    let (weir, port) = start(&Setup::new());
+    // More than it serves at one time, and half a request on each.
+    let silent: Vec<_> = (0..100)
+        .map(|_| {
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            stream
+                .write_all(b"GET /metrics HTTP/1.1\r\nHost: lo")
+                .unwrap();
+            stream
+        })
+        .collect();
+    let mut client = weir.app();
+    assert_eq!(client.value("select 1"), "1");
+    assert_eq!(weir.console().query("show pools").error(), None);
+    drop(silent);
+    assert_eq!(get(port, "/healthz").status, 200);
+}
+
+#[test]
+fn with_a_certificate_it_is_https_and_the_end_of_clients_certificates_is_shown() {
+    let dir = Fixture::get().directory("https");
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let certificate = certificate.self_signed(&key).unwrap();
+    let (cert_file, key_file) = (dir.join("cert.pem"), dir.join("key.pem"));
+    let account = &Fixture::get().installation.account;
+    private_file(&cert_file, certificate.pem().as_bytes(), account).unwrap();
+    private_file(&key_file, key.serialize_pem().as_bytes(), account).unwrap();
+    let setup = ["http_tls", "client_tls"]
+        .iter()
+        .fold(Setup::new(), |setup, side| {
+            setup
+                .set(&format!("{side}_cert_file"), cert_file.display())
+                .set(&format!("{side}_key_file"), key_file.display())
+        });
+    let (weir, port) = start(&setup.set("client_tls_sslmode", "allow"));
+    weir.until_logged(&format!("listening on https://127.0.0.1:{port}"));
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate.der().clone()).unwrap();
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = "localhost".try_into().unwrap();
+    let session = rustls::ClientConnection::new(config.into(), name).unwrap();
+    let socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let mut stream = rustls::StreamOwned::new(session, socket);
+    let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(
+        answer.contains("\npgweir_tls_certificate_end_seconds{side=\"client\"} "),
+        "{answer}"
+    );
 }

@@ -9,7 +9,7 @@ use pgweir::demo::process;
 use super::exposition::Scrape;
 use super::{scrape, start};
 use crate::routing::Stage;
-use crate::support::wait::until;
+use crate::support::wait::{eventually, until};
 use crate::support::{Fixture, Setup, Weir, Wire};
 
 /// Longer than pgbench takes here.
@@ -161,6 +161,10 @@ fn the_exporters_series_are_all_there_with_the_consoles_values() {
     one.run("select 1");
     one.run("begin");
     other.run("select pg_sleep(0.01)");
+    until("both queries are counted", || {
+        let counted = weir.shown("stats", &[("database", "it")], "total_query_count");
+        counted.as_deref() == Some("2")
+    });
     let mut console = weir.console(); // stays, so that it is counted in both
     let tables = ["pools", "stats_totals", "databases", "lists", "config"];
     let [pools, stats, databases, lists, config] = tables.map(|name| table(&mut console, name));
@@ -213,13 +217,14 @@ fn names_above_the_limit_are_other() {
         client.run("select 1");
         clients.push(client);
     }
-    let scrape = scrape(port);
-    let counts: Vec<_> = scrape
-        .with_prefix("pgbouncer_stats_queries_pooled_total{")
-        .collect();
+    // A client may have its answer before the query is counted.
+    let queries = "pgbouncer_stats_queries_pooled_total{";
+    let scrape = eventually("20 queries are counted", || {
+        let scraped = scrape(port);
+        (sum(&scraped, queries) == 20).then_some(scraped)
+    });
+    let counts: Vec<_> = scrape.with_prefix(queries).collect();
     assert_eq!(counts.len(), 6, "{counts:?}");
-    let sum: f64 = counts.iter().map(|(_, value)| value).sum();
-    assert!((sum - 20.0).abs() < 0.1, "{counts:?}");
     assert!(
         counts
             .iter()
@@ -471,4 +476,93 @@ fn what_went_where_and_how_far_replicas_are_is_counted() {
     assert!(scraped.with_prefix("pgweir_replica_lag_seconds{").count() > 0);
     let replica = "pgweir_query_seconds_count{database=\"app\",role=\"replica\"";
     assert!(sum(&scraped, replica) > 0);
+}
+
+/// The bucket of a time in microseconds, by the power of two that bounds it.
+fn bucket(micros: f64) -> i32 {
+    let power = (6..30).find(|power| micros <= f64::from(1 << power));
+    power.unwrap_or(30)
+}
+
+#[test]
+fn the_histogram_has_the_percentiles_of_pgbenchs_own_log() {
+    let role = Fixture::get().role();
+    let (weir, port) = start(&Setup::new().forced(&role, "pool_size=8"));
+    let script = weir.dir().join("script.sql");
+    let sql = "select pg_sleep(case when random() < 0.05 then 0.2 else 0.01 end);\n";
+    std::fs::write(&script, sql).unwrap();
+    let mut command = Fixture::get().tool(Tool::Pgbench);
+    let weir_port = weir.port().to_string();
+    command.args([
+        "-h",
+        "127.0.0.1",
+        "-p",
+        &weir_port,
+        "-U",
+        "app",
+        "-n",
+        "-c",
+        "8",
+    ]);
+    command
+        .args(["-t", "60", "-l", "-f"])
+        .arg(&script)
+        .arg("it");
+    command.current_dir(weir.dir());
+    process::run(command, LIMIT, &Fixture::get().installation.interrupt).unwrap();
+    let mut latencies = Vec::new();
+    for entry in std::fs::read_dir(weir.dir()).unwrap() {
+        let path = entry.unwrap().path();
+        if path
+            .file_name()
+            .unwrap()
+            .to_string_lossy()
+            .starts_with("pgbench_log.")
+        {
+            let log = std::fs::read_to_string(path).unwrap();
+            let latency = |line: &str| line.split(' ').nth(2).unwrap().parse::<f64>().unwrap();
+            latencies.extend(log.lines().map(latency));
+        }
+    }
+    assert_eq!(latencies.len(), 480);
+    latencies.sort_by(f64::total_cmp);
+    let recorded = || counted(&scrape(port), &role)[1][0];
+    until("all are recorded", || recorded() == 480);
+    let labels = format!("database=\"it\",le=\"{{le}}\",role=\"primary\",user=\"{role}\"");
+    let scraped = scrape(port);
+    for share in [50, 90, 99] {
+        let logged = bucket(latencies[480 * share / 100 - 1]);
+        let ours = (6..27).find(|power: &i32| {
+            let bound = f64::from(1 << power) / 1e6;
+            let labels = labels.replace("{le}", &bound.to_string());
+            let up_to = scraped
+                .value(&format!("pgweir_query_seconds_bucket{{{labels}}}"))
+                .unwrap();
+            up_to >= 4.8 * f64::from(u8::try_from(share).unwrap())
+        });
+        let ours = ours.unwrap();
+        assert!(
+            (ours - logged).abs() <= 1,
+            "p{share}: 2^{ours} us, in the log 2^{logged} us"
+        );
+    }
+}
+
+#[test]
+fn a_session_that_stays_is_counted_while_it_lasts() {
+    let role = Fixture::get().role();
+    let (weir, port) = start(&Setup::new().forced(&role, "pool_mode=session"));
+    let mut client = weir.app();
+    for _ in 0..5 {
+        client.run("select 1");
+    }
+    drop(client.query("select 1/0"));
+    until("all of it is seen", || {
+        let scraped = scrape(port);
+        let [[queries, ..], [recorded, ..]] = counted(&scraped, &role);
+        let errors = sum(&scraped, "pgweir_errors_total{class=\"22\"");
+        let sent = sum(&scraped, "pgweir_sent_bytes_total{database=\"it\"");
+        (queries, recorded, errors) == (6, 6, 1) && sent > 100
+    });
+    drop(client);
 }

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::ask::get;
+use super::ask::{get, get_with};
 use super::start;
+use crate::support::wait::eventually;
 use crate::support::{Fixture, Setup};
 
 /// Whether a value is what a schema of ours allows. Knows what they use, and no more.
@@ -61,13 +62,15 @@ fn every_answer_is_what_the_description_says() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/config/openapi.json");
     let description: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let role = Fixture::get().role();
-    let (weir, port) = start(&Setup::new().forced(&role, ""));
+    let setup = Setup::new().forced(&role, "").set("http_auth_token", "t");
+    let (weir, port) = start(&setup);
     let mut client = weir.app();
+    client.run("select 1");
     client.run("begin");
     let paths = description["paths"].as_object().unwrap();
-    assert!(paths.len() >= 9, "{paths:?}");
+    assert!(paths.len() >= 10, "{paths:?}");
     for (path, operations) in paths {
-        let answer = get(port, path);
+        let answer = get_with(port, path, "Authorization: Bearer t\r\n");
         assert_eq!(answer.status, 200, "{path}");
         let content = operations["get"]["responses"]["200"]["content"]
             .as_object()
@@ -114,12 +117,30 @@ fn tables_have_the_rows_of_the_console() {
     let config = table("config");
     let mode = config.iter().find(|row| row["key"] == "pool_mode").unwrap();
     assert_eq!(mode["value"], "transaction");
-    let queries = table("queries");
-    let begin = queries.iter().find(|row| row["query"] == "begin").unwrap();
-    assert_eq!(
-        (begin["calls"].as_u64(), &begin["user"]),
-        (Some(1), &Value::from("app"))
-    );
     assert_eq!(table("databases").len(), 2);
     assert_eq!(table("replicas"), Vec::<Value>::new());
+}
+
+#[test]
+fn statements_are_shown_without_values_and_only_with_credentials() {
+    let (_weir, port) = start(&Setup::new());
+    assert_eq!(get(port, "/api/v1/queries").status, 403);
+    let (weir, port) = start(&Setup::new().set("http_auth_token", "t"));
+    let mut client = weir.app();
+    for number in 0..3 {
+        client.run(&format!("select 'hidden {number}'"));
+    }
+    drop(client);
+    let token = "Authorization: Bearer t\r\n";
+    let body = eventually("three calls", || {
+        let body = get_with(port, "/api/v1/queries", token).body;
+        body.contains("\"calls\":3").then_some(body)
+    });
+    assert!(!body.contains("hidden"), "{body}");
+    let body: Value = serde_json::from_str(&body).unwrap();
+    let rows = body["queries"].as_array().unwrap();
+    let row = rows.iter().find(|row| row["calls"] == 3).unwrap();
+    let (database, user, query) = (&row["database"], &row["user"], &row["query"]);
+    assert_eq!((database, user), (&Value::from("it"), &Value::from("app")));
+    assert_eq!(query, "select $1");
 }
