@@ -1,8 +1,13 @@
 //! What is counted is what was run.
 
+use std::time::Duration;
+
+use pgweir::demo::binaries::Tool;
+use pgweir::demo::process;
+
 use super::{counts, row};
 use crate::support::message::{bind, copy_data, copy_done, execute, extended, parse, query, sync};
-use crate::support::{Setup, Weir};
+use crate::support::{Fixture, Setup, Weir};
 
 /// The texts that are listed, in the order of this view.
 fn listed(weir: &Weir, view: &str) -> Vec<String> {
@@ -34,6 +39,29 @@ fn simple_queries_are_counted_whatever_their_values() {
     let found = texts.iter().filter(|text| *text == "select $1 as x");
     assert_eq!(found.count(), 2, "a row for each user: {texts:?}");
     assert!(!texts.concat().contains("a1"), "{texts:?}");
+}
+
+#[test]
+fn calls_are_as_many_as_pgbench_says_in_each_protocol() {
+    let weir = Setup::new().set("workers", 2).start();
+    let script = weir.dir().join("script.sql");
+    std::fs::write(
+        &script,
+        "\\set n random(1, 100000)\nselect :n as benched;\n",
+    )
+    .unwrap();
+    let port = weir.port().to_string();
+    for mode in ["simple", "extended", "prepared"] {
+        let mut command = Fixture::get().tool(Tool::Pgbench);
+        command.args(["-h", "127.0.0.1", "-p", &port, "-U", "app", "-n"]);
+        command.args(["-M", mode, "-c", "8", "-t", "100", "-f"]);
+        let interrupt = &Fixture::get().installation.interrupt;
+        command.arg(&script).arg("it");
+        let output = process::run(command, Duration::from_secs(60), interrupt).unwrap();
+        let said = "number of transactions actually processed: 800/800";
+        assert!(output.stdout.contains(said), "{}", output.stdout);
+    }
+    assert_eq!(counts(&weir, "select $1 as benched"), [2400, 2400, 0]);
 }
 
 #[test]
