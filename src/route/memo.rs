@@ -1,24 +1,19 @@
-//! Sans-IO. The fingerprints of texts that were seen before, byte for byte.
+//! Sans-IO. The fingerprints of texts that were seen before, but for the numbers in them.
 //!
-//! Most texts come again as they are: those of prepared statements with each `Bind`, and whatever has
-//! its values apart. To cut a text into tokens takes some thirty instructions a byte, to recognise it
-//! one. A text with other literals is another text here.
-
-use std::hash::{BuildHasher, Hasher};
-
-use foldhash::SharedSeed;
-use foldhash::fast::SeedableRandomState;
+//! Most texts come again as they are or with other numbers. To cut one into tokens takes some thirty
+//! instructions a byte; to find its shape (`sql::shape`) takes a few, and texts of one shape have one
+//! fingerprint.
 
 use crate::sql::lexer::Quoting;
-use crate::sql::{Fingerprint, fingerprint};
+use crate::sql::{Fingerprint, fingerprint, shape};
 
 /// Texts that are remembered: each has one place, where a newer one may displace it.
 const SLOTS: usize = 1024;
 
-/// A text, by a number that nobody can aim at who does not know the seed, and its fingerprint.
+/// A shape, and the fingerprint of its texts.
 #[derive(Debug, Clone, Copy)]
 struct Slot {
-    text: u64,
+    shape: u64,
     print: Fingerprint,
 }
 
@@ -26,7 +21,6 @@ struct Slot {
 #[derive(Debug)]
 pub struct Memo {
     seed: u64,
-    hasher: SeedableRandomState,
     slots: Vec<Option<Slot>>,
 }
 
@@ -35,30 +29,27 @@ impl Memo {
     pub fn new(seed: u64) -> Self {
         Self {
             seed,
-            hasher: SeedableRandomState::with_seed(seed, SharedSeed::global_random()),
             slots: vec![None; SLOTS],
         }
     }
 
     /// The fingerprint of a text.
     pub fn fingerprint(&mut self, sql: &[u8], quoting: Quoting) -> Fingerprint {
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write_u8(match quoting {
-            Quoting::Standard => 0,
-            Quoting::Backslash => 1,
-        });
-        hasher.write_usize(sql.len());
-        hasher.write(sql);
-        let text = hasher.finish();
-        let place = usize::try_from(text % SLOTS as u64).unwrap_or(0);
+        // The same bytes read otherwise have other pieces.
+        let key = match quoting {
+            Quoting::Standard => self.seed,
+            Quoting::Backslash => !self.seed,
+        };
+        let shape = shape(sql, key);
+        let place = usize::try_from(shape % SLOTS as u64).unwrap_or(0);
         let Some(slot) = self.slots.get_mut(place) else {
             return fingerprint(sql, quoting, self.seed);
         };
-        if let Some(slot) = slot.filter(|slot| slot.text == text) {
+        if let Some(slot) = slot.filter(|slot| slot.shape == shape) {
             return slot.print;
         }
         let print = fingerprint(sql, quoting, self.seed);
-        *slot = Some(Slot { text, print });
+        *slot = Some(Slot { shape, print });
         print
     }
 }
@@ -73,7 +64,7 @@ mod tests {
         // More texts than places, each twice in a row and once more later.
         for round in 0..2 {
             for number in 0..2 * SLOTS {
-                let sql = format!("select {number}, a{number}");
+                let sql = format!("select {number}, a{number}, '{round}'");
                 let print = fingerprint(sql.as_bytes(), Quoting::Standard, 7);
                 for _ in 0..2 {
                     let found = memo.fingerprint(sql.as_bytes(), Quoting::Standard);
