@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::BytesMut;
 use pgweir::client::exchange::{Course, Exchange, Hold, Stop};
 use pgweir::net::buffers::small;
-use pgweir::net::flow::{Outbox, Side};
+use pgweir::net::flow::{Outbox, Side, WakeUp};
 use pgweir::queries::{Books, Host};
 use pgweir::session::calls::{CallTerms, Counting, LinkStart};
 use pgweir::session::client_state::{ClientState, SimpleQuery, Tracking};
@@ -29,6 +29,7 @@ struct End {
     stream: Pipe,
     input: BytesMut,
     output: Outbox,
+    wake_up: WakeUp,
 }
 
 impl End {
@@ -37,6 +38,7 @@ impl End {
             stream: &mut self.stream,
             input: &mut self.input,
             output: &mut self.output,
+            wake_up: &mut self.wake_up,
         }
     }
 }

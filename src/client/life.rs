@@ -21,7 +21,7 @@ use super::timing::Overdue;
 use super::visitor::Visitor;
 use crate::net::Stream;
 use crate::net::buffers::{self, Size};
-use crate::net::flow::{Fill, Hope, Outbox, Side, fill, flush, release};
+use crate::net::flow::{Fill, Hope, Outbox, Side, WakeUp, fill, flush, release};
 use crate::pool::{Mailbox, PoolId, Verdict, WorkerId};
 use crate::pooler::client_facts::{ClientFacts, Phase};
 use crate::pooler::terms::{RouteTerms, Terms};
@@ -54,6 +54,7 @@ pub struct Client {
     pub(super) stream: Stream,
     pub(super) input: BytesMut,
     pub(super) output: Outbox,
+    pub(super) wake_up: WakeUp,
     pub(super) state: ClientState,
     pub(super) facts: Arc<ClientFacts>,
     pub(super) terms: Arc<Terms>,
@@ -148,7 +149,7 @@ impl Client {
     async fn idle(&mut self) -> Result<(), Goodbye> {
         self.facts.enter(Phase::Idle);
         let limit = self.terms.timeouts.client_idle;
-        // Asked once to be woken, then woken because there is something, as a rule.
+        // WakeUp once to be woken, then woken because there is something, as a rule.
         let mut hope = Hope::Low;
         let asked = poll_fn(|cx| self.poll_idle(std::mem::replace(&mut hope, Hope::High), cx));
         let Some(limit) = limit else {
@@ -181,6 +182,7 @@ impl Client {
                 stream: &mut self.stream,
                 input: &mut self.input,
                 output: &mut self.output,
+                wake_up: &mut self.wake_up,
             };
             if let Err(error) = flush(&mut side, cx) {
                 return Poll::Ready(Err(Fault::Lost(error).into()));

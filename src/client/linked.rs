@@ -20,7 +20,7 @@ use super::routing::Route;
 use super::timing::{Activity, Overdue};
 use super::waiting::{Granted, Origin};
 use crate::config::PoolMode;
-use crate::net::flow::Side;
+use crate::net::flow::{Side, WakeUp};
 use crate::pool::{Check, Lease, Use, Verdict, Why};
 use crate::pooler::Server;
 use crate::pooler::client_facts::Phase;
@@ -257,18 +257,21 @@ impl Client {
             PoolMode::Statement => Hold::Statement,
         };
         let role = route.map_or(ServerRole::Primary, Route::role);
+        let mut anew = WakeUp::Unknown; // servers go from task to task
         let mut exchange = Exchange {
             client: &mut self.state,
             client_side: Side {
                 stream: &mut self.stream,
                 input: &mut self.input,
                 output: &mut self.output,
+                wake_up: &mut self.wake_up,
             },
             server: &mut server.state,
             server_side: Side {
                 stream: &mut server.stream,
                 input: &mut server.input,
                 output: &mut server.output,
+                wake_up: &mut anew,
             },
             hold,
             course: &mut link.course,

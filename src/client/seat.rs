@@ -11,7 +11,7 @@ use super::fault::Fault;
 use super::greeting;
 use super::life::Client;
 use crate::net::buffers;
-use crate::net::flow::{Outbox, release};
+use crate::net::flow::{Outbox, WakeUp, release};
 use crate::pool::{
     Membership, PoolId, PoolKey, Request, Verdict, WaiterKind, Waiting, Why, WorkerId,
 };
@@ -254,6 +254,7 @@ impl Seat {
             // A copy: what is left of the login, as a rule nothing, would keep its whole buffer.
             input: BytesMut::from(&*input),
             output,
+            wake_up: WakeUp::Unknown,
             state,
             facts: self.facts,
             terms: self.terms,

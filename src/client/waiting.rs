@@ -49,6 +49,7 @@ impl Client {
             stream,
             input,
             output,
+            wake_up,
             facts,
             ..
         } = self;
@@ -73,6 +74,7 @@ impl Client {
                 stream: &mut *stream,
                 input: &mut *input,
                 output: &mut *output,
+                wake_up: &mut *wake_up,
             };
             match acquire.poll_next(cx) {
                 Poll::Ready(Ok(Waiting::Lease(lease))) => return Poll::Ready(Ok(lease)),

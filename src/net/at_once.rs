@@ -50,6 +50,12 @@ macro_rules! sockets {
 
 sockets!(TcpStream, UnixStream);
 
+/// Whether the socket is known to have nothing.
+pub(super) fn is_silent(socket: &impl Socket) -> bool {
+    // What the operation does not refuse stays as it is.
+    socket.try_io(Interest::READABLE, || Ok(())).is_err()
+}
+
 /// Reads once into the room that `buffer` has; `None` where there is nothing now.
 pub(super) fn read(socket: &impl Socket, buffer: &mut BytesMut) -> Option<io::Result<usize>> {
     let room = buffer.capacity() - buffer.len();

@@ -143,6 +143,15 @@ impl Stream {
         }
     }
 
+    /// Whether there is surely nothing to read now. TLS is not asked.
+    pub fn is_silent(&self) -> bool {
+        match self {
+            Self::Tcp(stream) => at_once::is_silent(stream),
+            Self::Unix(stream) => at_once::is_silent(stream),
+            Self::TlsAccepted(_) | Self::TlsConnected(_) | Self::Lost => false,
+        }
+    }
+
     /// Reads once into the room of `buffer`, if there is something now. `None`: ask with a waker.
     pub fn read_at_once(&self, buffer: &mut BytesMut) -> Option<io::Result<usize>> {
         match self {

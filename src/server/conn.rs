@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use super::facts::ServerFacts;
 use crate::net::Stream;
 use crate::net::buffers::Size;
-use crate::net::flow::{Fill, Hope, Outbox, Side, fill, release};
+use crate::net::flow::{Fill, Hope, Outbox, Side, WakeUp, fill, release};
 use crate::pool::action::Pooled;
 use crate::pool::key::WorkerId;
 use crate::protocol::{HEADER_LEN, ReadError, backend, peek_header};
@@ -77,6 +77,7 @@ impl ServerConn {
                 stream: &mut self.stream,
                 input: &mut self.input,
                 output: &mut self.output,
+                wake_up: &mut WakeUp::Unknown, // the last time another task may have asked
             };
             match fill(&mut side, Size::Small, Hope::Low, cx) {
                 Fill::Pending if self.input.is_empty() => return Fitness::Fit,
