@@ -70,6 +70,8 @@ class Setup:
     workers: int
     tls: Certificate | None = None
     packet_buffer: int | None = None
+    metrics: int | None = None
+    counted: bool = True
     on: Sequence[int] = ()
 
 
@@ -86,6 +88,8 @@ def start(stage: Stage, contender: Contender, setup: Setup) -> Running:
         directory=directory,
         tls=setup.tls,
         packet_buffer=setup.packet_buffer,
+        metrics=setup.metrics,
+        counted=setup.counted,
     )
     recipe = RECIPES[contender.name](service)
     for name, text in recipe.files.items():

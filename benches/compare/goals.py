@@ -36,6 +36,9 @@ MEASURES = {
     "cpu_ms_per_mb": Measure("CPU ms per MB", Better.LESS, 2),
     "kb_per_client": Measure("KB per client", Better.LESS, 2),
     "base_mb": Measure("MB without clients", Better.LESS, 1),
+    "counted_cpu": Measure("CPU per transaction, statistics on to off", Better.LESS, 3),
+    "scraped_cpu": Measure("CPU per transaction, scraped or not", Better.LESS, 3),
+    "scraped_p99": Measure("p99, scraped or not", Better.LESS, 2),
     "two_workers_tps": Measure("transactions/s, 2 workers to 1", Better.MORE, 2),
     "two_workers_cpu": Measure("CPU per transaction, 2 workers to 1", Better.LESS, 2),
 }
@@ -70,6 +73,7 @@ GOALS: dict[tuple[str, str], list[Goal]] = {
     ("large", "mb_s"): [Goal(5.0, 9.0)],
     ("large-64k", "mb_s"): [Goal(1.3, 2.0)],
     ("two-workers", "two_workers_tps"): [Goal(1.8, 1.95, Of.VALUE)],
+    ("statistics", "counted_cpu"): [Goal(1.03, None, Of.VALUE)],
     ("copy-out", "cpu_ms_per_mb"): [Goal(0.8, 0.7)],
     ("copy-in", "cpu_ms_per_mb"): [Goal(0.8, 0.6)],
     ("tls-select", "cpu_us"): [Goal(0.85, 0.75)],

@@ -46,6 +46,9 @@ class Service:
     pool: int = 20
     tls: Certificate | None = None
     packet_buffer: int | None = None
+    # Where pgweir alone shows its metrics, and whether it counts statements one by one.
+    metrics: int | None = None
+    counted: bool = True
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,12 @@ def pgbouncer(service: Service) -> Recipe:
 
 def pgweir(service: Service) -> Recipe:
     """pgweir reads PgBouncer's file."""
-    return _ini("pgweir.ini", service, [f"workers = {service.workers}"])
+    more = [f"workers = {service.workers}"]
+    if service.metrics:
+        more.append(f"http_listen = 127.0.0.1:{service.metrics}")
+    if not service.counted:
+        more += ["query_stats = 0", "log_min_duration = -1"]
+    return _ini("pgweir.ini", service, more)
 
 
 def _ini(name: str, service: Service, more: list[str]) -> Recipe:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Callable
 
@@ -54,7 +55,7 @@ class Rounds:
     def _stand(
         self, number: int, stand: Stand, scenarios: list[Scenario], order: list[Contender]
     ) -> None:
-        if stand in (Stand.WORKERS, Stand.MEMORY):
+        if stand in (Stand.WORKERS, Stand.STATISTICS, Stand.MEMORY):
             for scenario in scenarios:
                 for contender in order:
                     run = partial(scenario.run, self.bench, contender)
@@ -91,7 +92,9 @@ class Rounds:
             return self.bench.fake_setup(LARGE_PACKET_BUFFER)
         if stand is Stand.TLS:
             return self.bench.real_setup(Login.TRUST, self.certificate)
-        return self.bench.real_setup(Login.SCRAM if stand is Stand.SCRAM else Login.TRUST)
+        if stand is Stand.SCRAM:
+            return replace(self.bench.real_setup(Login.SCRAM), workers=1)
+        return self.bench.real_setup(Login.TRUST)
 
     def _record(
         self,

@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, replace
+from statistics import median
 from typing import Callable
 
 from bench import Backend, Bench
 from clients import Sample, per_megabyte
 from contenders import Contender, Running
-from processes import Hangs
+from goals import OURS
+from processes import Hangs, free_port
 from recipes import SINGLE_THREADED, Login
+from scraper import Scraper
 
 POOL = 20
 FEW, MANY, DEEP = 64, 1000, 16
 LARGE = "LARGE"
+# How often the runs of a comparison with itself take turns in one round.
+TURNS = 3
 # Within less, two hundred clients may not have ended a single transaction.
 SECONDS_FOR_200_CLIENTS = 3.0
 
@@ -38,9 +43,10 @@ class Stand(enum.Enum):
     # clients have none.
     REAL = "PostgreSQL, clients without password"
     TLS = "PostgreSQL, clients without password but with TLS"
-    SCRAM = "PostgreSQL, clients with password"
+    SCRAM = "PostgreSQL, clients with password, one worker"
     # One pooler after the other, started by the scenario itself.
     WORKERS = "stand-in for PostgreSQL, one worker and two"
+    STATISTICS = "stand-in for PostgreSQL, pgweir beside itself"
     MEMORY = "PostgreSQL, clients that do nothing"
 
 
@@ -53,7 +59,7 @@ class Scenario:
     stand: Stand
     # By the names of `goals.MEASURES`; the first is drawn.
     measures: tuple[str, ...]
-    # With a `Running` pooler; those of `WORKERS` and `MEMORY` get a `Contender` and start it.
+    # With a `Running` pooler; those of the last three stands get a `Contender` and start it.
     run: Callable[..., Sample]
 
 
@@ -180,6 +186,39 @@ def two_workers(bench: Bench, contender: Contender) -> Sample:
     return sample
 
 
+def statistics(bench: Bench, contender: Contender) -> Sample:
+    """What pgweir's statistics cost: one that counts no statements beside one that does, in turns, and
+    the latter with and without somebody who scrapes it a hundred times a second."""
+    if contender.name != OURS:
+        raise Absent("is measured against itself")
+    setup = bench.fake_setup()
+    metrics = free_port()
+    plain = bench.start(contender, replace(setup, counted=False))
+    try:
+        counting = bench.start(contender, replace(setup, metrics=metrics))
+        try:
+            runs: dict[str, list[Sample]] = {"plain": [], "counting": [], "scraped": []}
+            queries = fake(FEW)
+            for _ in range(TURNS):
+                runs["plain"].append(queries(bench, plain))
+                runs["counting"].append(queries(bench, counting))
+                with Scraper(metrics):
+                    runs["scraped"].append(queries(bench, counting))
+        finally:
+            bench.stop(counting)
+    finally:
+        bench.stop(plain)
+
+    def middle(run: str, measure: str) -> float:
+        return median(sample[measure] for sample in runs[run])
+
+    return {
+        "counted_cpu": middle("counting", "cpu_us") / middle("plain", "cpu_us"),
+        "scraped_cpu": middle("scraped", "cpu_us") / middle("counting", "cpu_us"),
+        "scraped_p99": middle("scraped", "p99_us") / middle("counting", "p99_us"),
+    }
+
+
 CPU = ("cpu_us", "p50_us", "p99_us", "tps")
 BULK = ("cpu_ms_per_mb", "mb_s")
 RATE = ("mb_s", "cpu_ms_per_mb")
@@ -219,6 +258,13 @@ SCENARIOS = [
         Stand.WORKERS,
         ("two_workers_tps", "two_workers_cpu"),
         two_workers,
+    ),
+    Scenario(
+        "statistics",
+        f"simple, {FEW} clients, with and without statistics",
+        Stand.STATISTICS,
+        ("counted_cpu", "scraped_cpu", "scraped_p99"),
+        statistics,
     ),
     Scenario(
         "select-simple",
