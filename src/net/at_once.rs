@@ -15,7 +15,7 @@ use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 
 /// What both kinds of sockets can do.
-pub(super) trait Socket {
+pub(super) trait Attempts {
     /// Calls `operation` if the socket is ready, and takes note where that would block.
     fn try_io(
         &self,
@@ -28,7 +28,7 @@ pub(super) trait Socket {
 
 macro_rules! sockets {
     ($($kind:ty),*) => {$(
-        impl Socket for $kind {
+        impl Attempts for $kind {
             fn try_io(
                 &self,
                 interest: Interest,
@@ -51,13 +51,13 @@ macro_rules! sockets {
 sockets!(TcpStream, UnixStream);
 
 /// Whether the socket is known to have nothing.
-pub(super) fn is_silent(socket: &impl Socket) -> bool {
+pub(super) fn is_silent(socket: &impl Attempts) -> bool {
     // What the operation does not refuse stays as it is.
     socket.try_io(Interest::READABLE, || Ok(())).is_err()
 }
 
 /// Reads once into the room that `buffer` has; `None` where there is nothing now.
-pub(super) fn read(socket: &impl Socket, buffer: &mut BytesMut) -> Option<io::Result<usize>> {
+pub(super) fn read(socket: &impl Attempts, buffer: &mut BytesMut) -> Option<io::Result<usize>> {
     let room = buffer.capacity() - buffer.len();
     attempt(socket, Interest::READABLE, room, || {
         socket.try_read_buf(buffer)
@@ -65,14 +65,14 @@ pub(super) fn read(socket: &impl Socket, buffer: &mut BytesMut) -> Option<io::Re
 }
 
 /// Writes once; `None` where the socket takes nothing now.
-pub(super) fn write(socket: &impl Socket, bytes: &[u8]) -> Option<io::Result<usize>> {
+pub(super) fn write(socket: &impl Attempts, bytes: &[u8]) -> Option<io::Result<usize>> {
     attempt(socket, Interest::WRITABLE, bytes.len(), || {
         socket.try_write(bytes)
     })
 }
 
 fn attempt(
-    socket: &impl Socket,
+    socket: &impl Attempts,
     interest: Interest,
     whole: usize,
     operation: impl FnOnce() -> io::Result<usize>,
