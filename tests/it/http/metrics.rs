@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use pgweir::demo::binaries::Tool;
-use pgweir::demo::cluster::free_port;
 use pgweir::demo::process;
 
 use super::exposition::Scrape;
@@ -79,8 +78,9 @@ const CONFIG: &[(&str, &str)] = &[
 /// A row of a console table: names and values.
 type Row = Vec<(String, String)>;
 
+/// Asked for as the exporter does.
 fn table(console: &mut Wire, name: &str) -> Vec<Row> {
-    let answer = console.query(&format!("show {name}"));
+    let answer = console.query(&format!("SHOW {name};"));
     let names = answer.names();
     let rows = answer.rows().into_iter();
     rows.map(|row| names.iter().cloned().zip(row).collect())
@@ -448,11 +448,7 @@ fn the_process_and_its_workers_are_seen() {
 #[test]
 fn what_went_where_and_how_far_replicas_are_is_counted() {
     let stage = Stage::shared();
-    let port = free_port().unwrap();
-    let setup = stage
-        .setup()
-        .set("http_listen", format!("127.0.0.1:{port}"));
-    let weir = setup.start();
+    let (weir, port) = start(&stage.setup());
     let mut client = weir.client("app", "app");
     until("a read on a replica", || {
         drop(client.query("select 1"));

@@ -4,6 +4,7 @@ mod access;
 mod alerts;
 mod ask;
 mod dashboard;
+mod exporter;
 mod exposition;
 mod health;
 mod metrics;
