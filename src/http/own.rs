@@ -94,10 +94,25 @@ const COUNTS: &[(&str, &str, Counter)] = &[
     ),
     (
         "server_parses_total",
-        "Prepared statements made on servers; less than clients made are hits",
+        "Prepared statements made on servers",
         Counter::ServerParses,
     ),
     ("binds_total", "Prepared statements bound", Counter::Binds),
+    (
+        "local_parses_total",
+        "Prepared statements that clients made and nothing was sent for: they were known",
+        Counter::LocalParses,
+    ),
+    (
+        "statement_hits_total",
+        "Times that a prepared statement was needed on a server that had it",
+        Counter::StatementHits,
+    ),
+    (
+        "statement_misses_total",
+        "Times that it had to be prepared there first",
+        Counter::StatementMisses,
+    ),
 ];
 
 /// A histogram of pools: its name, what it means, and where it is.

@@ -10,6 +10,7 @@ mod health;
 mod metrics;
 mod prometheus;
 mod promql;
+mod statements;
 mod tables;
 
 use pgweir::demo::cluster::free_port;
