@@ -21,8 +21,9 @@ use tokio::time::Instant;
 
 use super::exposition::{self, Exposition};
 use super::guard::{Asked, Denied, Guard};
-use super::own::{self, Gone};
+use super::own;
 use super::pgbouncer::{self, Shown};
+use super::pools::{self, Gone};
 use super::seats::AllSeats;
 use super::source::{Readiness, Source};
 use super::tables::Table;
@@ -125,7 +126,8 @@ impl<S: Source> Served<S> {
         let Scrape { seats, gone, .. } = scrape;
         gone.note(&numbers.forgotten, seats, most);
         pgbouncer::write(&mut out, (&shown, gone), seats, most);
-        own::write(&mut out, (&shown, &numbers, gone), seats, most);
+        pools::write(&mut out, (&shown, &numbers, gone), seats, most);
+        own::write(&mut out, &numbers);
         out.finish()
     }
 }

@@ -21,6 +21,7 @@ pub fn numbers(host: &Host) -> Numbers {
         pools: pooler.stats.pools(),
         forgotten: forgotten(pooler),
         happenings: pooler.happenings.read(),
+        connects: pooler.connects.read(),
         routes: clusters
             .iter()
             .map(|cluster| (cluster.name.to_string(), counted(cluster)))

@@ -352,7 +352,10 @@ fn counters_and_histograms_have_what_pgbench_has_run() {
     }
     assert!(!during.is_empty());
     assert_eq!(
-        sum(&after, "pgweir_server_connects_total{outcome=\"opened\"}"),
+        sum(
+            &after,
+            "pgweir_server_connects_total{database=\"it\",outcome=\"opened\"}"
+        ),
         2
     );
 }
@@ -393,9 +396,18 @@ fn errors_ends_resets_and_refusals_are_counted_by_reason() {
         scraped.value(&series).map(whole)
     };
     assert_eq!(
-        (errors("22"), errors("42"), errors("23")),
+        (errors("22"), errors("42"), errors("25")),
         (Some(3), Some(2), None)
     );
+    // Those that alerts look for begin at nothing.
+    for class in ["08", "23", "40", "53", "57", "58", "XX", "other"] {
+        assert_eq!(errors(class), Some(0), "{class}");
+    }
+    for outcome in ["unreachable", "rejected", "no_primary"] {
+        let series =
+            format!("pgweir_server_connects_total{{database=\"it\",outcome=\"{outcome}\"}}");
+        assert_eq!(scraped.value(&series), Some(0.0), "{series}");
+    }
     let reset = "pgweir_server_errands_total{errand=\"reset\",outcome=\"done\"}";
     assert_eq!(scraped.value(reset).map(whole), Some(1));
     let logins = |outcome: &str| {
