@@ -29,12 +29,23 @@ pub struct Numbers {
     pub workers: Vec<WorkerNumbers>,
     /// The process.
     pub process: ProcessNumbers,
-    /// When a certificate ends that is shown to clients, in seconds since 1970.
-    pub certificate_end: Option<u64>,
+    /// When our certificates end.
+    pub certificates: CertificateEnds,
     /// Whether all clients are paused.
     pub is_paused: bool,
     /// Whether the process is on its way out.
     pub is_stopping: bool,
+}
+
+/// When the certificates that we show end, in seconds since 1970; nothing where there is none.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CertificateEnds {
+    /// To clients.
+    pub client: Option<u64>,
+    /// To servers.
+    pub server: Option<u64>,
+    /// To who asks over HTTP.
+    pub http: Option<u64>,
 }
 
 /// One worker.
@@ -78,10 +89,17 @@ pub fn write(out: &mut Exposition, numbers: &Numbers) {
         help,
         numbers.is_stopping,
     );
-    let help = "When the first certificate ends that is shown";
+    let help = "When the first certificate ends that is shown to clients, to servers, over HTTP";
     let mut family = out.family("pgweir_tls_certificate_end_seconds", Type::Gauge, help);
-    if let Some(end) = numbers.certificate_end {
-        family.sample(&[("side", "client")], end);
+    let CertificateEnds {
+        client,
+        server,
+        http,
+    } = numbers.certificates;
+    for (side, end) in [("client", client), ("server", server), ("http", http)] {
+        if let Some(end) = end {
+            family.sample(&[("side", side)], end);
+        }
     }
     happenings(out, &numbers.happenings);
     routes(out, &numbers.routes);
