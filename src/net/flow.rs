@@ -18,11 +18,31 @@ pub trait Wire: AsyncRead + AsyncWrite + Unpin {
     /// Ready when a read may have something to say: bytes, the end or an error. It may be ready
     /// without, and says the same again until a read has found nothing more.
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Reads once into the room of `buffer`, if that can be tried without getting ready to wait.
+    fn read_at_once(&mut self, buffer: &mut BytesMut) -> Option<io::Result<usize>> {
+        let _ = buffer;
+        None
+    }
+
+    /// Writes once, if that can be tried without getting ready to wait.
+    fn write_at_once(&mut self, bytes: &[u8]) -> Option<io::Result<usize>> {
+        let _ = bytes;
+        None
+    }
 }
 
 impl Wire for Stream {
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Self::poll_readable(self, cx)
+    }
+
+    fn read_at_once(&mut self, buffer: &mut BytesMut) -> Option<io::Result<usize>> {
+        Self::read_at_once(self, buffer)
+    }
+
+    fn write_at_once(&mut self, bytes: &[u8]) -> Option<io::Result<usize>> {
+        Self::write_at_once(self, bytes)
     }
 }
 
@@ -92,7 +112,11 @@ pub fn flush<S: Wire>(side: &mut Side<'_, S>, cx: &mut Context<'_>) -> io::Resul
 fn write_out<S: Wire>(side: &mut Side<'_, S>, cx: &mut Context<'_>) -> io::Result<Progress> {
     let mut progress = Progress::None;
     while !side.output.bytes.is_empty() {
-        match Pin::new(&mut *side.stream).poll_write(cx, &side.output.bytes) {
+        let written = match side.stream.write_at_once(&side.output.bytes) {
+            Some(written) => Poll::Ready(written),
+            None => Pin::new(&mut *side.stream).poll_write(cx, &side.output.bytes),
+        };
+        match written {
             Poll::Pending => return Ok(progress),
             Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
             // A buffer that is cleared is whole again; one that is advanced is not.
@@ -146,7 +170,10 @@ pub fn fill<S: Wire>(side: &mut Side<'_, S>, size: Size, hope: Hope, cx: &mut Co
     } else if side.input.capacity() == side.input.len() {
         side.input.reserve(buffers::LARGE);
     }
-    let polled = pin!(side.stream.read_buf(side.input)).poll(cx);
+    let polled = match side.stream.read_at_once(side.input) {
+        Some(read) => Poll::Ready(read),
+        None => pin!(side.stream.read_buf(side.input)).poll(cx),
+    };
     release(side.input);
     match polled {
         Poll::Pending => Fill::Pending,

@@ -4,6 +4,7 @@
 //! `tokio-rustls`, and of the startup negotiation's bytes on the wire.
 
 pub mod accept;
+mod at_once;
 pub mod buffers;
 pub mod chance;
 pub mod flow;

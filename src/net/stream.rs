@@ -8,10 +8,13 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::rustls::{CipherSuite, CommonState, ProtocolVersion};
 use tokio_rustls::{client, server};
+
+use super::at_once;
 
 /// A connection to a client or to a server.
 #[derive(Debug)]
@@ -137,6 +140,24 @@ impl Stream {
             }
             // The next read hands out the bytes, the end or this very error.
             Ok(_) | Err(_) => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Reads once into the room of `buffer`, if there is something now. `None`: ask with a waker.
+    pub fn read_at_once(&self, buffer: &mut BytesMut) -> Option<io::Result<usize>> {
+        match self {
+            Self::Tcp(stream) => at_once::read(stream, buffer),
+            Self::Unix(stream) => at_once::read(stream, buffer),
+            Self::TlsAccepted(_) | Self::TlsConnected(_) | Self::Lost => None,
+        }
+    }
+
+    /// Writes once, if the socket takes something now. `None`: ask with a waker.
+    pub fn write_at_once(&self, bytes: &[u8]) -> Option<io::Result<usize>> {
+        match self {
+            Self::Tcp(stream) => at_once::write(stream, bytes),
+            Self::Unix(stream) => at_once::write(stream, bytes),
+            Self::TlsAccepted(_) | Self::TlsConnected(_) | Self::Lost => None,
         }
     }
 

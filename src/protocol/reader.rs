@@ -95,7 +95,7 @@ impl<'a> Reader<'a> {
 
     /// A string up to its zero byte, without it. The bytes are whatever the peer sent, any encoding.
     pub fn cstr(&mut self) -> Result<&'a [u8], ReadError> {
-        let end = memchr::memchr(0, self.rest).ok_or(ReadError::Unterminated)?;
+        let end = zero_at(self.rest).ok_or(ReadError::Unterminated)?;
         let text = self.bytes(end)?;
         self.u8()?;
         Ok(text)
@@ -118,6 +118,18 @@ impl<'a> Reader<'a> {
             left => Err(ReadError::Trailing(left)),
         }
     }
+}
+
+/// Bytes that are looked at one by one before a search begins that is made for long texts: most strings
+/// of the protocol are names, and most of these are shorter.
+const SHORT: usize = 8;
+
+/// Where the first zero byte is.
+#[inline]
+pub fn zero_at(bytes: &[u8]) -> Option<usize> {
+    let (short, long) = bytes.split_at(bytes.len().min(SHORT));
+    let near = short.iter().position(|byte| *byte == 0);
+    near.or_else(|| Some(short.len() + memchr::memchr(0, long)?))
 }
 
 #[cfg(test)]
@@ -145,6 +157,15 @@ mod tests {
                 .and_then(|_| reader.value())
                 .and_then(|_| reader.cstr());
             assert!(outcome.is_err(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn the_first_zero_is_found_near_and_far() {
+        for at in 0..40 {
+            let text = [&vec![b'a'; at][..], b"\0b\0"].concat();
+            assert_eq!(zero_at(&text), Some(at));
+            assert_eq!(zero_at(&text[..at]), None, "{at} bytes without one");
         }
     }
 

@@ -4,6 +4,7 @@
 
 use super::calls::Bound;
 use super::from_client::Pump;
+use crate::protocol::reader::zero_at;
 use crate::protocol::{HEADER_LEN, Header, frontend};
 use crate::queries::MAX_READ;
 
@@ -120,5 +121,5 @@ impl Pump<'_> {
 
 /// The string at the start.
 fn first_text(bytes: &[u8]) -> Option<&[u8]> {
-    Some(bytes.split_at(memchr::memchr(0, bytes)?).0)
+    Some(bytes.split_at(zero_at(bytes)?).0)
 }

@@ -32,9 +32,11 @@ impl Proxy {
         let dir = TempDir::new().unwrap();
         let listener = UnixListener::bind(dir.path().join(".s.PGSQL.5432")).unwrap();
         tokio::spawn(server::serve(listener, rows.to_vec()));
+        // A machine that is busy with other things makes queries slow, and a slow one is logged.
         let text = format!(
             "[databases]\ndb = host={} port=5432 user=app\n[pgbouncer]\nauth_type = any\n\
-             pool_mode = transaction\ndefault_pool_size = {pool_size}\n",
+             pool_mode = transaction\ndefault_pool_size = {pool_size}\n\
+             log_min_duration = 600000\n",
             dir.path().display()
         );
         let read = move |_: &str| Ok(text.clone().into_bytes());
