@@ -42,7 +42,7 @@ pub fn start(door: Door, host: Host) -> io::Result<()> {
         config.settings.http_allowed_hosts.clone(),
         door.reach(),
     );
-    let router = router(Served::new(host, guard));
+    let router = router(Served::new(host, guard, door.certificate_end()));
     let runtime = Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)

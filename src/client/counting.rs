@@ -32,13 +32,16 @@ impl Client {
     }
 
     /// Takes what the session has counted into the worker's counters.
-    fn count(&mut self) {
+    pub(super) fn count(&mut self) {
         let Tally {
             queries,
             transactions,
             client_parses,
             server_parses,
             binds,
+            local_parses,
+            statement_hits,
+            statement_misses,
         } = std::mem::take(&mut self.state.tally);
         for (counter, amount) in [
             (Counter::Queries, queries),
@@ -46,9 +49,12 @@ impl Client {
             (Counter::ClientParses, client_parses),
             (Counter::ServerParses, server_parses),
             (Counter::Binds, binds),
+            (Counter::LocalParses, local_parses),
+            (Counter::StatementHits, statement_hits),
+            (Counter::StatementMisses, statement_misses),
         ] {
             if amount > 0 {
-                self.stats.add(counter, amount);
+                self.stats.add(counter, amount.into());
             }
         }
     }

@@ -5,6 +5,7 @@
 //! are full. Invariant: the samples of a family stand together, behind its help and type.
 
 use std::fmt::{self, Display, Write};
+use std::time::Duration;
 
 /// `Content-Type` of the text.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -56,6 +57,12 @@ impl From<u32> for Number {
 impl From<usize> for Number {
     fn from(number: usize) -> Self {
         Self::Whole(u64::try_from(number).unwrap_or(u64::MAX))
+    }
+}
+
+impl From<Duration> for Number {
+    fn from(time: Duration) -> Self {
+        Self::Micros(u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
     }
 }
 

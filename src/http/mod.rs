@@ -8,6 +8,7 @@ pub mod exposition;
 pub mod guard;
 pub mod own;
 pub mod pgbouncer;
+pub mod pools;
 pub mod routes;
 pub mod seats;
 pub mod server;

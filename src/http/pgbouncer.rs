@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::exposition::{Exposition, Label, Number, Type};
-use super::own::Gone;
+use super::pools::Gone;
 use super::seats::{AllSeats, OTHER};
 use crate::admin::rows::{
     ConfigRow, ConnectionRow, Counters, DatabaseRow, Lists, PoolRow, StatsRow,

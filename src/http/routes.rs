@@ -21,8 +21,9 @@ use tokio::time::Instant;
 
 use super::exposition::{self, Exposition};
 use super::guard::{Asked, Denied, Guard};
-use super::own::{self, Gone};
+use super::own;
 use super::pgbouncer::{self, Shown};
+use super::pools::{self, Gone};
 use super::seats::AllSeats;
 use super::source::{Readiness, Source};
 use super::tables::Table;
@@ -46,6 +47,8 @@ const PLAIN: &str = "text/plain; charset=utf-8";
 pub struct Served<S> {
     source: S,
     guard: Guard,
+    /// When the certificate of this side ends, in seconds since 1970.
+    certificate_end: Option<u64>,
     scrape: Mutex<Scrape>,
     /// Whether a primary could be reached, and until when that holds. One asks, the others wait.
     primary: Mutex<Option<(Instant, bool)>>,
@@ -60,11 +63,12 @@ struct Scrape {
 }
 
 impl<S: Source> Served<S> {
-    /// Shows `source` to whom `guard` admits.
-    pub fn new(source: S, guard: Guard) -> Arc<Self> {
+    /// Shows `source` to whom `guard` admits, under a certificate that ends then.
+    pub fn new(source: S, guard: Guard, certificate_end: Option<u64>) -> Arc<Self> {
         Arc::new(Self {
             source,
             guard,
+            certificate_end,
             scrape: Mutex::default(),
             primary: Mutex::default(),
             asking: Semaphore::new(1),
@@ -121,11 +125,13 @@ impl<S: Source> Served<S> {
             clients: source.clients(),
         };
         let mut out = Exposition::default();
-        let (numbers, most) = (source.numbers(), source.most_named());
+        let (mut numbers, most) = (source.numbers(), source.most_named());
+        numbers.certificates.http = self.certificate_end;
         let Scrape { seats, gone, .. } = scrape;
         gone.note(&numbers.forgotten, seats, most);
         pgbouncer::write(&mut out, (&shown, gone), seats, most);
-        own::write(&mut out, (&shown, &numbers, gone), seats, most);
+        pools::write(&mut out, (&shown, &numbers, gone), seats, most);
+        own::write(&mut out, &numbers);
         out.finish()
     }
 }

@@ -108,6 +108,11 @@ impl Door {
             .collect()
     }
 
+    /// When its certificate ends, in seconds since 1970.
+    pub fn certificate_end(&self) -> Option<u64> {
+        self.tls.as_ref().and_then(ClientTls::ends)
+    }
+
     /// From where connections can come.
     pub fn reach(&self) -> Reach {
         let mut addresses = self.bound.iter().filter_map(Bound::address);

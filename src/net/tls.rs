@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use tokio::net::TcpStream;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
-use tokio_rustls::rustls::pki_types::{ServerName, pem};
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, pem};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{
@@ -199,6 +199,13 @@ pub struct ClientTls {
 pub struct ServerTls {
     mode: SslMode,
     connector: Option<TlsConnector>,
+    ends: Option<u64>,
+}
+
+/// When the first of them ends, in seconds since 1970.
+fn first_end(certificates: &[CertificateDer<'_>]) -> Option<u64> {
+    let ends = certificates.iter().filter_map(|known| end::end_of(known));
+    ends.min()
 }
 
 impl ClientTls {
@@ -245,10 +252,7 @@ impl ClientTls {
             builder.with_no_client_auth()
         };
         let certificates = read_certificates(cert_file)?;
-        let ends = certificates
-            .iter()
-            .filter_map(|known| end::end_of(known))
-            .min();
+        let ends = first_end(&certificates);
         let mut config = builder
             .with_single_cert(certificates, read_key(key_file)?)
             .map_err(|source| TlsError::Identity {
@@ -293,6 +297,7 @@ impl ServerTls {
         Self {
             mode: SslMode::Disable,
             connector: None,
+            ends: None,
         }
     }
 
@@ -317,14 +322,19 @@ impl ServerTls {
             .map_err(TlsError::Setup)?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier));
-        let mut config = match (&options.cert_file, &options.key_file) {
-            (None, None) => builder.with_no_client_auth(),
-            (Some(cert), Some(key)) => builder
-                .with_client_auth_cert(read_certificates(cert)?, read_key(key)?)
-                .map_err(|source| TlsError::Identity {
-                    cert: cert.clone(),
-                    source,
-                })?,
+        let (mut config, ends) = match (&options.cert_file, &options.key_file) {
+            (None, None) => (builder.with_no_client_auth(), None),
+            (Some(cert), Some(key)) => {
+                let certificates = read_certificates(cert)?;
+                let ends = first_end(&certificates);
+                let config = builder
+                    .with_client_auth_cert(certificates, read_key(key)?)
+                    .map_err(|source| TlsError::Identity {
+                        cert: cert.clone(),
+                        source,
+                    })?;
+                (config, ends)
+            }
             (Some(_), None) | (None, Some(_)) => {
                 return Err(TlsError::Missing {
                     setting: "server_tls_key_file and server_tls_cert_file",
@@ -336,12 +346,18 @@ impl ServerTls {
         Ok(Self {
             mode: options.mode,
             connector: Some(TlsConnector::from(Arc::new(config))),
+            ends,
         })
     }
 
     /// The mode it was built for.
     pub fn mode(&self) -> SslMode {
         self.mode
+    }
+
+    /// When the first of the certificates ends that servers may ask for, in seconds since 1970.
+    pub fn ends(&self) -> Option<u64> {
+        self.ends
     }
 
     /// The handshake with a server that was found under the name `host` at `address`. The caller

@@ -23,7 +23,7 @@ use crate::server::conn::ServerConn;
 use crate::server::dns::Dns;
 use crate::server::facts::ServerFacts;
 use crate::telemetry::events;
-use crate::telemetry::stats::{Happenings, StatsBook};
+use crate::telemetry::stats::{Connects, Happenings, StatsBook};
 
 use admission::Admission;
 use alike::SharedValues;
@@ -86,6 +86,8 @@ pub struct Pooler {
     pub stats: StatsBook,
     /// What has happened to connections.
     pub happenings: Happenings,
+    /// Attempts to open server connections.
+    pub connects: Connects,
     /// What statements cost.
     pub queries: Books,
     /// Names of servers.
@@ -155,6 +157,7 @@ impl Pooler {
             credentials: Credentials::default(),
             stats: StatsBook::new(parts.workers, parts.now),
             happenings: Happenings::default(),
+            connects: Connects::default(),
             queries: Books::new(parts.workers, RandomState::new().hash_one(parts.workers)),
             dns: Dns::default(),
             client_tls: ArcSwap::from_pointee(parts.client_tls),

@@ -18,7 +18,7 @@ use crate::server::open::{Identity, OpenError, Reported, greet, log_in, reach};
 use crate::session::server_login::{Parameter, ServerLoginError, ServerLoginRequest};
 use crate::telemetry::events;
 use crate::telemetry::line::{PeerAddress, Side, Who};
-use crate::telemetry::stats::Happening;
+use crate::telemetry::stats::{Connect, Happening};
 
 /// Opens connections for the pools of one process.
 #[derive(Debug)]
@@ -93,11 +93,8 @@ impl Pooler {
             None => Box::pin(self.open_at_host(&key, worker)).await,
         };
         let now = Instant::now().into_std();
-        self.happenings.note(
-            outcome
-                .as_ref()
-                .map_or_else(failed, |_| Happening::ServerOpened),
-        );
+        let counted = outcome.as_ref().map_or_else(failed, |_| Connect::Opened);
+        self.connects.note(&key.database, counted);
         match outcome {
             Ok(Opened { mut conn, reported }) => {
                 // A server that speaks already is found out when it is lent.
@@ -246,11 +243,11 @@ impl Pooler {
     }
 }
 
-fn failed(failure: &OpenFailure) -> Happening {
+fn failed(failure: &OpenFailure) -> Connect {
     match failure {
-        OpenFailure::Unreachable(_) => Happening::ServerUnreachable,
-        OpenFailure::Rejected { .. } => Happening::ServerRejected,
-        OpenFailure::NoPrimary => Happening::NoPrimary,
+        OpenFailure::Unreachable(_) => Connect::Unreachable,
+        OpenFailure::Rejected { .. } => Connect::Rejected,
+        OpenFailure::NoPrimary => Connect::NoPrimary,
     }
 }
 

@@ -86,19 +86,26 @@ pub enum ClientError {
 /// Longest name of a statement or portal, in bytes.
 pub const MAX_NAME: usize = 32 << 10;
 
-/// What has been counted since it was last taken (`SHOW STATS`).
+/// What has been counted since it was last taken (`SHOW STATS`): within one link at most, and 2^32 of
+/// anything would last for hours there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Queries answered: one for each `ReadyForQuery`.
-    pub queries: u64,
+    pub queries: u32,
     /// Transactions ended.
-    pub transactions: u64,
+    pub transactions: u32,
     /// `Parse` messages from the client.
-    pub client_parses: u64,
+    pub client_parses: u32,
     /// `Parse` messages to servers.
-    pub server_parses: u64,
+    pub server_parses: u32,
     /// `Bind` messages.
-    pub binds: u64,
+    pub binds: u32,
+    /// `Parse` messages for named statements that nothing was sent for.
+    pub local_parses: u32,
+    /// Times that a named statement was needed on a server that had it.
+    pub statement_hits: u32,
+    /// Times that it had to be prepared there first.
+    pub statement_misses: u32,
 }
 
 /// State of one client after its login.

@@ -137,6 +137,7 @@ impl Pump<'_> {
         self.client.tally.client_parses += 1;
         self.take_frame(header);
         if answer_here {
+            self.client.tally.local_parses += 1;
             self.answer(Local::ParseComplete(binding));
             return Ok(Next::Frame);
         }
@@ -364,7 +365,10 @@ impl Pump<'_> {
             .server
             .as_mut()
             .is_some_and(|s| s.prepared.touch(statement.id()));
-        if !held {
+        if held {
+            self.client.tally.statement_hits += 1;
+        } else {
+            self.client.tally.statement_misses += 1;
             self.send_parse(statement, ParseFor::Injected(Arc::clone(statement)), limit);
         }
     }

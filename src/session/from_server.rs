@@ -257,7 +257,7 @@ impl Pump<'_> {
             && (self.client.routed.is_none() || self.segment_answered());
         if answers {
             self.client.tally.queries += 1;
-            self.client.tally.transactions += u64::from(status == TransactionStatus::Idle);
+            self.client.tally.transactions += u32::from(status == TransactionStatus::Idle);
         }
         Ok(Some(deliver))
     }

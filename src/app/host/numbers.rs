@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use super::{Host, clocks, routing, tables};
 use crate::admin::rows::Counters;
 use crate::app::shutdown::Stage;
-use crate::http::own::{Numbers, ProcessNumbers, WorkerNumbers};
+use crate::http::own::{CertificateEnds, Numbers, ProcessNumbers, WorkerNumbers};
 use crate::pool::WorkerId;
 use crate::pooler::Pooler;
 use crate::pooler::clusters::LiveCluster;
@@ -21,6 +21,7 @@ pub fn numbers(host: &Host) -> Numbers {
         pools: pooler.stats.pools(),
         forgotten: forgotten(pooler),
         happenings: pooler.happenings.read(),
+        connects: pooler.connects.read(),
         routes: clusters
             .iter()
             .map(|cluster| (cluster.name.to_string(), counted(cluster)))
@@ -28,7 +29,11 @@ pub fn numbers(host: &Host) -> Numbers {
         replicas: routing::replicas(pooler),
         workers: workers(pooler),
         process: process(pooler),
-        certificate_end: pooler.client_tls.load().ends(),
+        certificates: CertificateEnds {
+            client: pooler.client_tls.load().ends(),
+            server: pooler.server_tls.load().ends(),
+            http: None, // its listener knows
+        },
         is_paused: pooler.pools.with(|pools, _| pools.is_all_paused()),
         is_stopping: host.way_out().stage() > Stage::Serving,
     }

@@ -52,7 +52,10 @@ fn divisor(counter: Counter) -> Option<Counter> {
         | Counter::ClientParses
         | Counter::ServerParses
         | Counter::Binds
-        | Counter::ClientLogins => None,
+        | Counter::ClientLogins
+        | Counter::LocalParses
+        | Counter::StatementHits
+        | Counter::StatementMisses => None,
     }
 }
 

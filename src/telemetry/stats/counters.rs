@@ -12,8 +12,8 @@ use std::sync::{Arc, OnceLock};
 use super::errors::{Errors, ErrorsRead};
 use super::times::{ServerRole, Times, TimesRead};
 
-/// What is counted: the columns of the console's `SHOW STATS`, in its order. Times are in
-/// microseconds.
+/// What is counted: the columns of the console's `SHOW STATS`, in its order, and behind them what only
+/// the metrics show. Times are in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Counter {
@@ -41,13 +41,19 @@ pub enum Counter {
     Binds,
     /// Logins that succeeded.
     ClientLogins,
+    /// Named prepared statements that clients made and nothing was sent for.
+    LocalParses,
+    /// Times that a named prepared statement was needed on a server that had it.
+    StatementHits,
+    /// Times that it had to be prepared there first.
+    StatementMisses,
 }
 
 impl Counter {
     /// How many there are.
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 15;
 
-    /// All of them, in the console's order.
+    /// All of them, in this order.
     pub const ALL: [Self; Self::COUNT] = [
         Self::ServerAssignments,
         Self::Transactions,
@@ -61,6 +67,9 @@ impl Counter {
         Self::ServerParses,
         Self::Binds,
         Self::ClientLogins,
+        Self::LocalParses,
+        Self::StatementHits,
+        Self::StatementMisses,
     ];
 
     fn index(self) -> usize {

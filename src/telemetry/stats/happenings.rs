@@ -14,10 +14,6 @@ pub struct Subject {
     pub help: &'static str,
 }
 
-const SERVER_CONNECTS: Subject = Subject {
-    name: "pgweir_server_connects_total",
-    help: "Attempts to open a server connection",
-};
 const SERVER_CLOSES: Subject = Subject {
     name: "pgweir_server_closes_total",
     help: "Server connections closed",
@@ -73,10 +69,6 @@ macro_rules! happenings {
 }
 
 happenings! {
-    ServerOpened: SERVER_CONNECTS ["outcome" = "opened"];
-    ServerUnreachable: SERVER_CONNECTS ["outcome" = "unreachable"];
-    ServerRejected: SERVER_CONNECTS ["outcome" = "rejected"];
-    NoPrimary: SERVER_CONNECTS ["outcome" = "no_primary"];
     ClosedIdle: SERVER_CLOSES ["reason" = "idle_timeout"];
     ClosedOld: SERVER_CLOSES ["reason" = "lifetime"];
     ClosedForDatabase: SERVER_CLOSES ["reason" = "max_db_connections"];

@@ -4,6 +4,7 @@
 
 mod average;
 mod book;
+mod connects;
 mod counters;
 pub mod errors;
 pub mod happenings;
@@ -11,6 +12,7 @@ pub mod times;
 
 pub use average::{Averager, Averages};
 pub use book::{DatabaseStats, PoolTotals, StatsBook};
+pub use connects::{Connect, ConnectCounts, Connects, DatabaseConnects};
 pub use counters::{Counter, PoolStats, Totals, WorkerStats};
 pub use errors::{Errors, ErrorsRead};
 pub use happenings::{Happening, Happenings};

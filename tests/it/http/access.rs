@@ -7,7 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use pgweir::demo::cluster::free_port;
 use pgweir::demo::scratch::private_file;
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::{self, RootCertStore};
 
 use super::ask::{get, get_with, send};
@@ -135,27 +136,36 @@ fn connections_that_say_nothing_hold_up_neither_the_proxy_nor_its_console() {
     assert_eq!(get(port, "/healthz").status, 200);
 }
 
-#[test]
-fn with_a_certificate_it_is_https_and_the_end_of_clients_certificates_is_shown() {
-    let dir = Fixture::get().directory("https");
+/// Certificate and key of one side in files; its end, and what others need to trust it.
+fn certify(setup: Setup, (side, year): (&str, i32)) -> (Setup, i64, CertificateDer<'static>) {
+    let dir = Fixture::get().directory("certificate");
     let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let mut certificate = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    certificate.not_after = date_time_ymd(year, 3, 21);
+    let end = certificate.not_after.unix_timestamp();
     let certificate = certificate.self_signed(&key).unwrap();
     let (cert_file, key_file) = (dir.join("cert.pem"), dir.join("key.pem"));
     let account = &Fixture::get().installation.account;
     private_file(&cert_file, certificate.pem().as_bytes(), account).unwrap();
     private_file(&key_file, key.serialize_pem().as_bytes(), account).unwrap();
-    let setup = ["http_tls", "client_tls"]
-        .iter()
-        .fold(Setup::new(), |setup, side| {
-            setup
-                .set(&format!("{side}_cert_file"), cert_file.display())
-                .set(&format!("{side}_key_file"), key_file.display())
-        });
-    let (weir, port) = start(&setup.set("client_tls_sslmode", "allow"));
+    let setup = setup
+        .set(&format!("{side}_tls_cert_file"), cert_file.display())
+        .set(&format!("{side}_tls_key_file"), key_file.display());
+    (setup, end, certificate.der().clone())
+}
+
+#[test]
+fn with_a_certificate_it_is_https_and_the_end_of_each_certificate_is_shown() {
+    let setup = Setup::new()
+        .set("client_tls_sslmode", "allow")
+        .set("server_tls_sslmode", "prefer");
+    let (setup, client_end, _) = certify(setup, ("client", 2044));
+    let (setup, server_end, _) = certify(setup, ("server", 2045));
+    let (setup, http_end, certificate) = certify(setup, ("http", 2046));
+    let (weir, port) = start(&setup);
     weir.until_logged(&format!("listening on https://127.0.0.1:{port}"));
     let mut roots = RootCertStore::empty();
-    roots.add(certificate.der().clone()).unwrap();
+    roots.add(certificate).unwrap();
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -171,8 +181,12 @@ fn with_a_certificate_it_is_https_and_the_end_of_clients_certificates_is_shown()
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    assert!(
-        answer.contains("\npgweir_tls_certificate_end_seconds{side=\"client\"} "),
-        "{answer}"
-    );
+    for (side, end) in [
+        ("client", client_end),
+        ("server", server_end),
+        ("http", http_end),
+    ] {
+        let series = format!("\npgweir_tls_certificate_end_seconds{{side=\"{side}\"}} {end}\n");
+        assert!(answer.contains(&series), "{side}: {answer}");
+    }
 }

@@ -5,8 +5,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use pgweir::demo::cluster::free_port;
-
 use super::ask;
 use super::dashboard;
 use super::exposition::Scrape;
@@ -69,11 +67,7 @@ fn alerts() -> Vec<Alert> {
 /// The text of a scrape with clients, errors and replicas behind it.
 fn busy_scrape() -> String {
     let stage = Stage::shared();
-    let port = free_port().unwrap();
-    let setup = stage
-        .setup()
-        .set("http_listen", format!("127.0.0.1:{port}"));
-    let weir = setup.start();
+    let (weir, port) = start(&stage.setup());
     let mut client = weir.client("app", "app");
     let error = "pgweir_errors_total{class=\"42\"";
     until("a lag, a read on a replica and an error", || {

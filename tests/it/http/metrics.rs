@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use pgweir::demo::binaries::Tool;
-use pgweir::demo::cluster::free_port;
 use pgweir::demo::process;
 
 use super::exposition::Scrape;
@@ -79,8 +78,9 @@ const CONFIG: &[(&str, &str)] = &[
 /// A row of a console table: names and values.
 type Row = Vec<(String, String)>;
 
+/// Asked for as the exporter does.
 fn table(console: &mut Wire, name: &str) -> Vec<Row> {
-    let answer = console.query(&format!("show {name}"));
+    let answer = console.query(&format!("SHOW {name};"));
     let names = answer.names();
     let rows = answer.rows().into_iter();
     rows.map(|row| names.iter().cloned().zip(row).collect())
@@ -352,7 +352,10 @@ fn counters_and_histograms_have_what_pgbench_has_run() {
     }
     assert!(!during.is_empty());
     assert_eq!(
-        sum(&after, "pgweir_server_connects_total{outcome=\"opened\"}"),
+        sum(
+            &after,
+            "pgweir_server_connects_total{database=\"it\",outcome=\"opened\"}"
+        ),
         2
     );
 }
@@ -393,9 +396,18 @@ fn errors_ends_resets_and_refusals_are_counted_by_reason() {
         scraped.value(&series).map(whole)
     };
     assert_eq!(
-        (errors("22"), errors("42"), errors("23")),
+        (errors("22"), errors("42"), errors("25")),
         (Some(3), Some(2), None)
     );
+    // Those that alerts look for begin at nothing.
+    for class in ["08", "23", "40", "53", "57", "58", "XX", "other"] {
+        assert_eq!(errors(class), Some(0), "{class}");
+    }
+    for outcome in ["unreachable", "rejected", "no_primary"] {
+        let series =
+            format!("pgweir_server_connects_total{{database=\"it\",outcome=\"{outcome}\"}}");
+        assert_eq!(scraped.value(&series), Some(0.0), "{series}");
+    }
     let reset = "pgweir_server_errands_total{errand=\"reset\",outcome=\"done\"}";
     assert_eq!(scraped.value(reset).map(whole), Some(1));
     let logins = |outcome: &str| {
@@ -448,11 +460,7 @@ fn the_process_and_its_workers_are_seen() {
 #[test]
 fn what_went_where_and_how_far_replicas_are_is_counted() {
     let stage = Stage::shared();
-    let port = free_port().unwrap();
-    let setup = stage
-        .setup()
-        .set("http_listen", format!("127.0.0.1:{port}"));
-    let weir = setup.start();
+    let (weir, port) = start(&stage.setup());
     let mut client = weir.client("app", "app");
     until("a read on a replica", || {
         drop(client.query("select 1"));

@@ -4,11 +4,13 @@ mod access;
 mod alerts;
 mod ask;
 mod dashboard;
+mod exporter;
 mod exposition;
 mod health;
 mod metrics;
 mod prometheus;
 mod promql;
+mod statements;
 mod tables;
 
 use pgweir::demo::cluster::free_port;

@@ -10,9 +10,6 @@ const PREFIXES: [&str; 3] = ["pgweir_", "pgbouncer_", "process_"];
 /// Labels that Prometheus adds.
 const ADDED: [&str; 2] = ["instance", "job"];
 
-/// The label whose values are there only after the first error of their class.
-const CLASS: &str = "class";
-
 /// Labels of a metric, with the values that they have.
 type Labels = BTreeMap<String, BTreeSet<String>>;
 
@@ -87,10 +84,8 @@ impl Matcher<'_> {
             return false;
         };
         assert!(!values.is_empty(), "{metric}");
-        let is_free = |value: &&str| value.starts_with('$') || self.label == CLASS;
-        self.values
-            .iter()
-            .all(|value| is_free(value) || values.contains(*value))
+        let is_known = |value: &&str| value.starts_with('$') || values.contains(*value);
+        self.values.iter().all(is_known)
     }
 }
 
