@@ -12,10 +12,13 @@
 //! Invariant: a segment (what one `ReadyForQuery` answers) of which a byte has reached the client
 //! never runs again.
 
+use std::sync::Arc;
+
 use bytes::BytesMut;
 
 use super::client_state::ClientState;
 use super::kept::Kept;
+use super::prepared::Binding;
 use crate::protocol::{SqlState, frontend, whole_frames};
 
 /// Most bytes of replies that are held back: one small buffer. More of them, and the read is no longer
@@ -61,8 +64,6 @@ pub struct Routed {
     /// Bytes at its end that had not gone to the server when it refused.
     unsent: usize,
     held: BytesMut,
-    /// The client's unnamed statement as it was before the trial.
-    unnamed: Option<Box<[u8]>>,
     place: Place,
 }
 
@@ -83,7 +84,6 @@ impl Default for Routed {
             kept: Kept::default(),
             unsent: 0,
             held: BytesMut::new(),
-            unnamed: None,
             place: Place::Replica,
         }
     }
@@ -148,8 +148,8 @@ impl Routed {
         }
     }
 
-    fn keep(&mut self, segment: &[u8]) {
-        self.kept.push(segment);
+    fn keep(&mut self, segment: &[u8], unnamed: Option<&[u8]>) {
+        self.kept.push(segment, unnamed);
         if self.replies == Replies::Passing {
             self.replies = Replies::Held;
         }
@@ -196,7 +196,6 @@ impl Routed {
         self.kept.clear();
         self.held = BytesMut::new();
         self.unsent = 0;
-        self.unnamed = None;
     }
 
     /// Puts what is on trial back before what the client has sent since, and forgets the trial.
@@ -317,10 +316,7 @@ impl ClientState {
         if !routed.has_room(segment.len()) {
             return false;
         }
-        if !routed.is_on_trial() {
-            routed.unnamed.clone_from(&self.unnamed);
-        }
-        routed.keep(segment);
+        routed.keep(segment, self.unnamed.as_deref());
         true
     }
 
@@ -346,19 +342,37 @@ impl ClientState {
     }
 
     /// Takes what is on trial back into the input, to run again on another server. Names that it
-    /// prepares are free again.
+    /// prepares are free again, and those that it closes are not.
     pub fn take_back(&mut self, input: &mut BytesMut) {
         let Some(mut routed) = self.routed.take() else {
             return;
         };
         for (tag, body) in whole_frames(routed.kept.bytes()) {
-            if let (b'P', Ok(parse)) = (tag, frontend::parse(body)) {
+            let (b'P', Ok(parse)) = (tag, frontend::parse(body)) else {
+                continue;
+            };
+            // One that was in use already stays what it was.
+            let bound = self.statements.find(parse.name);
+            if bound.is_some_and(|bound| bound.statement.rest() == parse.rest) {
                 self.statements.remove(parse.name);
             }
         }
-        self.unnamed = routed.unnamed.take();
+        for binding in routed.kept.names_before() {
+            // There was room for it before.
+            self.statements.insert(Arc::clone(binding));
+        }
+        self.unnamed = routed.kept.unnamed_before().map(Box::from);
         routed.take_back(input);
         self.routed = Some(routed);
+    }
+
+    /// The client has closed a name of its own. Where that is on trial it may have it again.
+    pub(super) fn forget_statement(&mut self, name: &[u8]) -> Option<Arc<Binding>> {
+        let gone = self.statements.remove(name)?;
+        if let Some(routed) = self.routed.as_deref_mut().filter(|r| r.is_on_trial()) {
+            routed.kept.closed(Arc::clone(&gone));
+        }
+        Some(gone)
     }
 
     /// Whether replies of the segment at hand are kept from the client.

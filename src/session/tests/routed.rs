@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 
-use super::{Table, bind, done, error, execute, frame, parse, query, ready, sync};
+use super::{Table, bind, close, done, error, execute, frame, parse, query, ready, sync};
 use crate::session::client_state::Tracking;
 use crate::session::from_client::FromClient;
 use crate::session::routed::{Place, Routed};
@@ -222,6 +222,75 @@ fn the_unnamed_statement_of_before_is_there_again() {
     assert_eq!(table.client.unnamed, None);
     table.taken_back(b"");
     assert_eq!(table.client.unnamed, before);
+}
+
+#[test]
+fn the_unnamed_statement_of_a_read_that_has_been_answered_is_there_for_the_next_one() {
+    for step in STEPS {
+        let mut table = table(step);
+        let prepare = [parse("", "select 1"), sync()].concat();
+        let read = [bind(""), execute(), sync()].concat();
+        table.try_read(&prepare);
+        table.try_read(&read);
+        let prepared = [frame(b'1', b""), ready(b'I')].concat();
+        let refused = [frame(b'2', b""), refusal("40001"), ready(b'I')].concat();
+        let told = table.server(&[prepared.clone(), refused].concat());
+        assert_eq!(told, prepared, "step {step}");
+        assert_eq!(table.taken_back(b""), read);
+        assert!(table.client.unnamed.is_some(), "step {step}");
+    }
+}
+
+#[test]
+fn a_name_that_was_closed_behind_a_read_is_there_when_it_runs_again() {
+    for step in STEPS {
+        let mut table = table(step);
+        let prepare = [parse("s", "select 1"), sync()].concat();
+        table.routed().grant(prepare.len());
+        assert_eq!(table.ask(&prepare), Ok(FromClient::Drained));
+        table.server(&[frame(b'1', b""), ready(b'I')].concat());
+        table.routed().begin(Place::Replica);
+        let read = [bind("s"), execute(), sync()].concat();
+        let close = [close("s"), sync()].concat();
+        table.try_read(&read);
+        table.try_read(&close);
+        assert!(table.client.statements.find(b"s").is_none());
+        let refused = [refusal("40001"), ready(b'I'), ready(b'I')].concat();
+        assert_eq!(table.server(&refused), b"", "step {step}");
+        assert_eq!(table.taken_back(b""), [read, close].concat());
+        assert!(table.client.statements.find(b"s").is_some(), "step {step}");
+    }
+}
+
+#[test]
+fn a_name_that_was_closed_before_a_read_that_runs_again_stays_closed() {
+    let mut table = table(1000);
+    let prepare = [parse("s", "select 1"), sync()].concat();
+    table.routed().grant(prepare.len());
+    assert_eq!(table.ask(&prepare), Ok(FromClient::Drained));
+    table.server(&[frame(b'1', b""), ready(b'I')].concat());
+    table.routed().begin(Place::Replica);
+    table.try_read(&[close("s"), sync()].concat());
+    table.try_read(&query("select 1"));
+    let told = table.server(&[ready(b'I'), refusal("40001"), ready(b'I')].concat());
+    assert_eq!(told, [frame(b'3', b""), ready(b'I')].concat());
+    table.taken_back(b"");
+    assert!(table.client.statements.find(b"s").is_none());
+}
+
+#[test]
+fn a_name_in_use_that_a_read_prepares_again_still_means_what_it_did() {
+    let mut table = table(1000);
+    let prepare = [parse("s", "select 1"), sync()].concat();
+    table.routed().grant(prepare.len());
+    assert_eq!(table.ask(&prepare), Ok(FromClient::Drained));
+    table.server(&[frame(b'1', b""), ready(b'I')].concat());
+    table.routed().begin(Place::Replica);
+    let again = [parse("s", "select 2"), bind("s"), execute(), sync()].concat();
+    table.try_read(&again);
+    assert!(table.routed().may_run_again());
+    assert_eq!(table.taken_back(b""), again, "the server is lost");
+    assert_eq!(table.client.statement_text(b"s"), Some(&b"select 1"[..]));
 }
 
 #[test]
