@@ -154,7 +154,7 @@ pub fn plan(
     if let Some(lsn) = wished.and_then(|wish| wish.min_lsn) {
         desk.session.position.raise(Lsn(lsn));
     }
-    match desk.controls(&segment, reading.quoting, out) {
+    match desk.controls(&segment, client, reading.quoting, out) {
         Own::Answered => return Plan::Answered(segment.bytes),
         Own::Later => return Plan::Later,
         Own::Not => {}
@@ -167,6 +167,9 @@ pub fn plan(
     let part = desk.part_of(&segment);
     let verdict = match part {
         Part::BeginsReading if is_savepoint(&segment, reading.quoting) => Verdict::READ,
+        Part::Alone | Part::BeginsReading if desk.session.is_bound_to_primary() => {
+            segment.verdict.and(Verdict::primary(Reason::Setting))
+        }
         Part::Alone | Part::BeginsReading | Part::Begins | Part::Inside(..) => segment.verdict,
     };
     let mut decision = desk.decision(verdict, part, preference);
@@ -224,14 +227,21 @@ fn is_savepoint(segment: &Segment<'_>, quoting: Quoting) -> bool {
 
 impl Desk<'_> {
     /// Commands about the transaction or about settings: some are answered here, some are noted.
-    fn controls(&mut self, segment: &Segment<'_>, quoting: Quoting, out: &mut BytesMut) -> Own {
+    fn controls(
+        &mut self,
+        segment: &Segment<'_>,
+        client: &ClientState,
+        quoting: Quoting,
+        out: &mut BytesMut,
+    ) -> Own {
         let Some(sql) = segment.first else {
             return Own::Not;
         };
         let class = segment.verdict.class;
-        let about = [Reason::TransactionControl, Reason::Setting].map(Class::Primary);
-        if !about.contains(&class) {
-            return Own::Not;
+        match class {
+            Class::Primary(Reason::TransactionControl | Reason::Setting | Reason::SessionState) => {
+            }
+            Class::Primary(_) | Class::Read => return Own::Not,
         }
         let command = command(sql, quoting);
         if self.standing == Standing::Unlinked && segment.protocol == Protocol::Simple {
@@ -243,7 +253,7 @@ impl Desk<'_> {
                 outcome @ (Own::Answered | Own::Later) => return outcome,
             }
         }
-        self.session.note(&command);
+        self.session.note(&command, &client.params);
         Own::Not
     }
 

@@ -159,7 +159,9 @@ struct Reader<'a, 'c> {
     verdict: Verdict,
     first: Option<&'a [u8]>,
     /// Statements that the segment itself prepares.
-    prepared: Vec<(&'a [u8], Verdict)>,
+    prepared: Vec<&'a [u8]>,
+    /// Of these, the one that it has bound last.
+    bound: Option<&'a [u8]>,
     begins: Option<BeginOptions>,
     needs_server: bool,
     flushed: bool,
@@ -180,6 +182,7 @@ impl<'a, 'c> Reader<'a, 'c> {
             verdict: Verdict::READ,
             first: None,
             prepared: Vec::new(),
+            bound: None,
             begins: None,
             needs_server: alone == Alone::NeedsServer,
             flushed: false,
@@ -225,7 +228,7 @@ impl<'a, 'c> Reader<'a, 'c> {
         }
     }
 
-    fn takes(&mut self, sql: &'a [u8]) -> Verdict {
+    fn takes(&mut self, sql: &'a [u8]) {
         let verdict = self.classes.verdict(sql);
         let is_first = self.first.is_none();
         self.first.get_or_insert(sql);
@@ -234,17 +237,16 @@ impl<'a, 'c> Reader<'a, 'c> {
             && let Command::Begin(options) = command(sql, self.classes.quoting())
         {
             self.begins = Some(options);
-            return Verdict::READ;
+            return;
         }
         self.verdict = self.verdict.and(verdict);
-        verdict
     }
 
     fn parse(&mut self, body: &'a [u8]) {
         match frontend::parse(body) {
             Ok(parse) => {
-                let verdict = self.takes(text(parse.rest));
-                self.prepared.push((parse.name, verdict));
+                self.takes(text(parse.rest));
+                self.prepared.push(parse.name);
                 // An unnamed statement is not answered here.
                 self.needs_server |= parse.name.is_empty();
             }
@@ -257,14 +259,12 @@ impl<'a, 'c> Reader<'a, 'c> {
         let Ok(head) = frontend::bind_head(body) else {
             return self.is_unknown();
         };
-        let own = self.prepared.iter().rev();
-        if own.clone().any(|(name, _)| *name == head.statement) {
+        if self.prepared.contains(&head.statement) {
+            self.bound = Some(head.statement);
             return; // its verdict is in already
         }
         match self.client.statement_text(head.statement) {
-            Some(sql) => {
-                self.takes(sql);
-            }
+            Some(sql) => self.takes(sql),
             None => self.is_unknown(),
         }
     }
@@ -298,9 +298,19 @@ impl<'a, 'c> Reader<'a, 'c> {
         })
     }
 
-    fn whole(self) -> Ahead<'a> {
+    /// Statements that do not follow the client are bound later where they were prepared: nobody
+    /// knows what they are by then, so that is the primary.
+    fn leaves_statements(&self) -> bool {
+        let stays = |name: &&[u8]| !name.is_empty() || self.bound != Some(*name);
+        !self.client.statements_follow() && self.prepared.iter().any(stays)
+    }
+
+    fn whole(mut self) -> Ahead<'a> {
         if !self.needs_server {
             return Ahead::Own;
+        }
+        if self.leaves_statements() {
+            self.is_unknown();
         }
         Ahead::Segment(Segment {
             bytes: self.bytes,

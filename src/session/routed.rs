@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
-use super::client_state::ClientState;
+use super::client_state::{ClientState, Tracking};
 use super::kept::Kept;
 use super::prepared::Binding;
 use crate::protocol::{SqlState, frontend, whole_frames};
@@ -328,6 +328,11 @@ impl ClientState {
             self.statements.find(name)?.statement.rest()
         };
         Some(rest.split_at(memchr::memchr(0, rest)?).0)
+    }
+
+    /// Whether a statement that the client prepares is found again on another server.
+    pub fn statements_follow(&self) -> bool {
+        self.tracking != Tracking::Off
     }
 
     /// Where the client's statements are interned.

@@ -267,9 +267,9 @@ traps! {
 
     statements_prepared_in_sql_are_found_again {
         "begin" => Any,
-        "prepare p_{n} as select * from items where id = $1" => Any,
-        "execute p_{n} (1)" => Any,
-        "deallocate p_{n}" => Any,
+        "prepare p_{n} as select * from items where id = $1" => Primary,
+        "execute p_{n} (1)" => Primary,
+        "deallocate p_{n}" => Primary,
         "prepare w_{n} as insert into noted (what) values ('w')" => Primary,
         "execute w_{n}" => Primary,
         "prepare w2_{n} as select * from items" => Primary,

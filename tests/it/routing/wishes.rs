@@ -37,6 +37,22 @@ fn a_setting_of_the_session_wins_and_can_be_taken_back() {
 }
 
 #[test]
+fn a_session_that_looks_elsewhere_for_its_tables_finds_them() {
+    let (weir, stage) = (Stage::shared().setup().start(), Stage::shared());
+    for protocol in Protocol::ALL {
+        let mut client = weir.client("app", "app");
+        let steps = [
+            ("select * from items", Soon),
+            ("set search_path = calm", Any),
+            ("select weather()", Primary),
+            ("reset search_path", Any),
+            ("select * from items", Soon),
+        ];
+        stage.play(&mut client, protocol, &steps);
+    }
+}
+
+#[test]
 fn a_session_that_says_it_only_reads_goes_to_a_replica() {
     Stage::both(&[
         ("set session characteristics as transaction read only", Any),
