@@ -20,6 +20,7 @@ use crate::cluster::position::{Position, Scope};
 use crate::cluster::{ClusterView, Lsn};
 use crate::config::{Role, RouteMode};
 use crate::session::client_state::ClientState;
+use crate::session::routed::Until;
 use crate::sql::command::{Access, Command, command};
 use crate::sql::lexer::Quoting;
 use crate::sql::wish::{self, wish};
@@ -121,7 +122,7 @@ pub struct Journey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trial {
     /// It can: a read, whole, and outside of a transaction.
-    Yes,
+    Yes(Until),
     /// It cannot.
     No,
 }
@@ -209,11 +210,12 @@ fn trial_of(segment: &Segment<'_>, part: Part, decision: Decision, role: Role) -
     // Where an entry is for replicas alone, a write is refused there and not done elsewhere.
     let wished = decision.target != Target::Primary && role != Role::Replica;
     let is_read = segment.verdict.class == Class::Read || wished;
-    if part == Part::Alone && segment.extent == Extent::Whole && is_read {
-        Trial::Yes
-    } else {
-        Trial::No
+    if part != Part::Alone || segment.extent != Extent::Whole || !is_read {
+        return Trial::No;
     }
+    // A primary refuses no read.
+    let several = decision.target != Target::Primary && segment.may_be_several();
+    Trial::Yes(if several { Until::End } else { Until::Row })
 }
 
 /// A savepoint alone: it says nothing about where a transaction must run.

@@ -51,6 +51,22 @@ pub struct Segment<'a> {
     pub begins: Option<BeginOptions>,
     /// By which protocol.
     pub protocol: Protocol,
+    /// How many times something is executed in the extended protocol.
+    pub executions: usize,
+}
+
+impl Segment<'_> {
+    /// Whether it may have several statements. A semicolon may stand in a string.
+    pub fn may_be_several(&self) -> bool {
+        let inner = |sql: &[u8]| {
+            let end = memchr::memchr(b';', sql);
+            end.is_some_and(|end| !sql.split_at(end + 1).1.trim_ascii().is_empty())
+        };
+        match self.protocol {
+            Protocol::Simple => self.first.is_some_and(inner),
+            Protocol::Extended => self.executions > 1,
+        }
+    }
 }
 
 /// Whether messages that pgweir may answer itself are left to it.
@@ -110,6 +126,7 @@ fn part<'a>(bytes: usize, verdict: Verdict) -> Ahead<'a> {
         first: None,
         begins: None,
         protocol: Protocol::Extended,
+        executions: 0,
     })
 }
 
@@ -128,6 +145,7 @@ fn simple<'a>(input: &'a [u8], header: Header, classes: &mut dyn Classes) -> Ahe
         first: Some(sql),
         begins: None,
         protocol: Protocol::Simple,
+        executions: 0,
     })
 }
 
@@ -163,6 +181,7 @@ struct Reader<'a, 'c> {
     /// Of these, the one that it has bound last.
     bound: Option<&'a [u8]>,
     begins: Option<BeginOptions>,
+    executions: usize,
     needs_server: bool,
     flushed: bool,
 }
@@ -184,6 +203,7 @@ impl<'a, 'c> Reader<'a, 'c> {
             prepared: Vec::new(),
             bound: None,
             begins: None,
+            executions: 0,
             needs_server: alone == Alone::NeedsServer,
             flushed: false,
         }
@@ -207,7 +227,11 @@ impl<'a, 'c> Reader<'a, 'c> {
             match header.tag {
                 b'P' => self.parse(body),
                 b'B' => self.bind(body),
-                b'D' | b'E' => self.needs_server = true,
+                b'D' => self.needs_server = true,
+                b'E' => {
+                    self.needs_server = true;
+                    self.executions += 1;
+                }
                 b'C' => {}
                 b'H' => self.flushed = true,
                 b'S' => {
@@ -295,6 +319,7 @@ impl<'a, 'c> Reader<'a, 'c> {
             first: self.first,
             begins: self.begins,
             protocol: Protocol::Extended,
+            executions: self.executions,
         })
     }
 
@@ -319,6 +344,7 @@ impl<'a, 'c> Reader<'a, 'c> {
             first: self.first,
             begins: self.begins,
             protocol: Protocol::Extended,
+            executions: self.executions,
         })
     }
 }

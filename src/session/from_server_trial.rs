@@ -5,6 +5,7 @@
 use super::client_state::Body;
 use super::from_client::skip;
 use super::from_server::Pump;
+use super::routed::Until;
 use crate::protocol::{Header, backend};
 
 impl Pump<'_> {
@@ -74,15 +75,20 @@ impl Pump<'_> {
         true
     }
 
-    /// From the first row, or the end where there is none, the client gets all replies of a segment.
+    /// From the first row, or the end, the client gets all replies of a segment.
     pub(super) fn note_answer(&mut self, tag: u8) {
-        if self.client.holds_replies()
-            && !matches!(
-                tag,
-                b'1' | b'2' | b'3' | b'T' | b't' | b'n' | b'N' | b'S' | b'A'
-            )
-            && let Some(routed) = self.client.routed.as_deref_mut()
-        {
+        let Some(routed) = self.client.routed.as_deref_mut() else {
+            return;
+        };
+        let passes = match routed.holds_until() {
+            None => false,
+            Some(Until::Row) => {
+                let before_rows = [b'1', b'2', b'3', b'T', b't', b'n', b'N', b'S', b'A'];
+                !before_rows.contains(&tag)
+            }
+            Some(Until::End) => matches!(tag, b'E' | b'Z'),
+        };
+        if passes {
             routed.pass(self.to_client);
         }
     }

@@ -15,12 +15,21 @@ pub(super) struct Kept {
     all: Vec<u8>,
     /// Bytes at the start that are done with.
     done: usize,
-    /// Length of each segment behind them.
-    lengths: VecDeque<usize>,
+    /// Length of each segment behind them, and how long its replies are held.
+    segments: VecDeque<(usize, Until)>,
     /// Number of the first of these.
     first: usize,
     /// What segments have taken away, by their numbers. As a rule there is nothing.
     taken: Vec<(usize, Taken)>,
+}
+
+/// How long the replies to a segment are held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// To the first row.
+    Row,
+    /// To its end: several statements, of which a later one may be refused.
+    End,
 }
 
 /// What the client has no more, and will have again when the segment is said again.
@@ -34,19 +43,19 @@ enum Taken {
 
 impl Kept {
     /// One more, of a client that has this unnamed statement.
-    pub(super) fn push(&mut self, segment: &[u8], unnamed: Option<&[u8]>) {
+    pub(super) fn push(&mut self, segment: &[u8], until: Until, unnamed: Option<&[u8]>) {
         if self.unnamed(usize::MAX) != unnamed {
-            let number = self.first + self.lengths.len();
+            let number = self.first + self.segments.len();
             self.taken
                 .push((number, Taken::Unnamed(unnamed.map(Box::from))));
         }
         self.all.extend_from_slice(segment);
-        self.lengths.push_back(segment.len());
+        self.segments.push_back((segment.len(), until));
     }
 
     /// The last one has closed a name.
     pub(super) fn closed(&mut self, binding: Arc<Binding>) {
-        let number = (self.first + self.lengths.len()).saturating_sub(1);
+        let number = (self.first + self.segments.len()).saturating_sub(1);
         self.taken.push((number, Taken::Name(binding)));
     }
 
@@ -75,9 +84,9 @@ impl Kept {
 
     /// The first one is done with.
     pub(super) fn pop(&mut self) {
-        self.done += self.lengths.pop_front().unwrap_or(0);
+        self.done += self.segments.pop_front().map_or(0, |(length, _)| length);
         self.first += 1;
-        if self.lengths.is_empty() {
+        if self.segments.is_empty() {
             self.clear();
         } else if self.done > self.all.len() / 2 {
             self.all.drain(..self.done);
@@ -89,7 +98,7 @@ impl Kept {
     pub(super) fn clear(&mut self) {
         self.done = 0;
         self.first = 0;
-        self.lengths.clear();
+        self.segments.clear();
         if !self.taken.is_empty() {
             self.taken = Vec::new();
         }
@@ -100,9 +109,16 @@ impl Kept {
         }
     }
 
+    /// How long the replies to the first of them are held.
+    pub(super) fn until(&self) -> Until {
+        self.segments
+            .front()
+            .map_or(Until::Row, |(_, until)| *until)
+    }
+
     /// Whether there is none.
     pub(super) fn is_empty(&self) -> bool {
-        self.lengths.is_empty()
+        self.segments.is_empty()
     }
 
     /// All of them, one behind the other.
@@ -119,12 +135,12 @@ mod tests {
     fn the_first_one_goes_and_the_others_stay() {
         let mut kept = Kept::default();
         assert!(kept.is_empty());
-        kept.push(b"one", None);
-        kept.push(b"three", None);
+        kept.push(b"one", Until::Row, None);
+        kept.push(b"three", Until::Row, None);
         assert_eq!(kept.bytes(), b"onethree");
         kept.pop();
         assert_eq!(kept.bytes(), b"three");
-        kept.push(b"two", None);
+        kept.push(b"two", Until::Row, None);
         kept.pop();
         assert_eq!(kept.bytes(), b"two");
         kept.pop();
@@ -135,7 +151,7 @@ mod tests {
     fn the_unnamed_statement_is_that_of_before_the_first_one() {
         let mut kept = Kept::default();
         for unnamed in [None, Some(&b"a"[..]), Some(b"a"), None] {
-            kept.push(b"x", unnamed);
+            kept.push(b"x", Until::Row, unnamed);
         }
         for expected in [None, Some(&b"a"[..]), Some(b"a"), None] {
             assert_eq!(kept.unnamed_before(), expected);
@@ -147,9 +163,9 @@ mod tests {
     #[test]
     fn a_client_that_never_rests_does_not_fill_the_memory() {
         let mut kept = Kept::default();
-        kept.push(b"first", None);
+        kept.push(b"first", Until::Row, None);
         for number in 0..10_000_u32 {
-            kept.push(&number.to_le_bytes(), None);
+            kept.push(&number.to_le_bytes(), Until::Row, None);
             kept.pop();
             assert_eq!(kept.bytes(), number.to_le_bytes());
         }
@@ -160,7 +176,7 @@ mod tests {
     fn little_room_stays_and_much_does_not() {
         let mut kept = Kept::default();
         for (length, stays) in [(AT_REST, true), (AT_REST + 1, false)] {
-            kept.push(&vec![b'x'; length], None);
+            kept.push(&vec![b'x'; length], Until::Row, None);
             kept.pop();
             assert_eq!(kept.all.capacity() > 0, stays, "{length} bytes");
         }

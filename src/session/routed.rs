@@ -3,7 +3,8 @@
 //! Where statements are routed, a client's bytes reach a server only when somebody has said that
 //! *these* may go to *this* server: the gate. A read on trial is kept until its first row, and so are
 //! the replies before that row: should the server refuse it or be lost, the client has seen nothing,
-//! and the read runs again elsewhere.
+//! and the read runs again elsewhere. Of several statements a later one may be refused, so that their
+//! replies are held to the end, as long as they are few.
 //!
 //! ```text
 //!   granted ─► sent ──replies held──► first row: replies pass ──► ReadyForQuery: forgotten
@@ -18,6 +19,7 @@ use bytes::BytesMut;
 
 use super::client_state::{ClientState, Tracking};
 use super::kept::Kept;
+pub use super::kept::Until;
 use super::prepared::Binding;
 use crate::protocol::{SqlState, frontend, whole_frames};
 
@@ -148,8 +150,8 @@ impl Routed {
         }
     }
 
-    fn keep(&mut self, segment: &[u8], unnamed: Option<&[u8]>) {
-        self.kept.push(segment, unnamed);
+    fn keep(&mut self, segment: &[u8], until: Until, unnamed: Option<&[u8]>) {
+        self.kept.push(segment, until, unnamed);
         if self.replies == Replies::Passing {
             self.replies = Replies::Held;
         }
@@ -214,6 +216,11 @@ impl Routed {
 
     pub(super) fn holds_replies(&self) -> bool {
         self.replies == Replies::Held
+    }
+
+    /// The same, and how long.
+    pub(super) fn holds_until(&self) -> Option<Until> {
+        self.holds_replies().then(|| self.kept.until())
     }
 
     pub(super) fn drops_replies(&self) -> bool {
@@ -309,14 +316,14 @@ impl ClientState {
     /// A whole segment at the start of what has not been granted may go, on trial. False where it
     /// cannot be kept: nothing has been granted then.
     #[must_use]
-    pub fn grant_on_trial(&mut self, segment: &[u8]) -> bool {
+    pub fn grant_on_trial(&mut self, segment: &[u8], until: Until) -> bool {
         let Some(routed) = self.routed.as_deref_mut() else {
             return false;
         };
         if !routed.has_room(segment.len()) {
             return false;
         }
-        routed.keep(segment, self.unnamed.as_deref());
+        routed.keep(segment, until, self.unnamed.as_deref());
         true
     }
 

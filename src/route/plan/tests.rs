@@ -294,7 +294,10 @@ fn what_the_client_asks_for_wins() {
         other => panic!("{other:?}"),
     };
     assert_eq!(trial(table.plan(&query("delete from t"))), Trial::No);
-    assert_eq!(trial(table.plan(&query("select a from t"))), Trial::Yes);
+    assert_eq!(
+        trial(table.plan(&query("select a from t"))),
+        Trial::Yes(Until::Row)
+    );
     table.rules.role = Role::Primary;
     assert_eq!(table.query("select a from t"), (Target::Primary, Why::Role));
 }
@@ -387,7 +390,14 @@ fn only_reads_outside_of_transactions_are_on_trial() {
         Plan::Go(journey) => journey.trial,
         other => panic!("{other:?}"),
     };
-    assert_eq!(trial(&mut table, "select a from t"), Trial::Yes);
+    let yes = Trial::Yes(Until::Row);
+    assert_eq!(trial(&mut table, "select a from t"), yes);
+    assert_eq!(trial(&mut table, "select a from t; "), yes);
+    let several = Trial::Yes(Until::End);
+    assert_eq!(
+        trial(&mut table, "select a from t; select b from t"),
+        several
+    );
     assert_eq!(trial(&mut table, "delete from t"), Trial::No);
     table.answer("begin read only");
     assert_eq!(trial(&mut table, "select a from t"), Trial::No);

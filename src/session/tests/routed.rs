@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use super::{Table, bind, close, done, error, execute, frame, parse, query, ready, sync};
 use crate::session::client_state::Tracking;
 use crate::session::from_client::FromClient;
-use crate::session::routed::{Place, Routed};
+use crate::session::routed::{MAX_HELD, Place, Routed, Until};
 
 fn table(step: usize) -> Table {
     let mut table = Table::new(Tracking::On { limit: 10 }, step);
@@ -20,7 +20,7 @@ impl Table {
 
     /// Puts `bytes` on trial and sends them.
     fn try_read(&mut self, bytes: &[u8]) {
-        assert!(self.client.grant_on_trial(bytes));
+        assert!(self.client.grant_on_trial(bytes, Until::Row));
         assert_eq!(self.ask(bytes), Ok(FromClient::Drained));
     }
 
@@ -180,11 +180,49 @@ fn of_several_reads_only_those_run_again_that_have_no_answer() {
 }
 
 #[test]
+fn several_statements_run_again_although_one_of_them_had_rows() {
+    for step in STEPS {
+        let mut table = table(step);
+        let both = query("select 1; select * from view_that_writes");
+        assert!(table.client.grant_on_trial(&both, Until::End));
+        assert_eq!(table.ask(&both), Ok(FromClient::Drained));
+        let replies = [
+            columns(),
+            row(),
+            done("SELECT 1"),
+            refusal("25006"),
+            ready(b'I'),
+        ];
+        assert_eq!(table.server(&replies.concat()), b"", "step {step}");
+        assert_eq!(table.taken_back(b""), both);
+        table.fresh_server();
+        table.routed().begin(Place::Replica);
+        assert!(table.client.grant_on_trial(&both, Until::End));
+        assert_eq!(table.ask(&both), Ok(FromClient::Drained));
+        let one = [columns(), row(), done("SELECT 1")].concat();
+        let replies = [one.clone(), one, ready(b'I')].concat();
+        assert_eq!(table.server(&replies), replies, "step {step}");
+    }
+}
+
+#[test]
+fn several_statements_with_much_to_say_are_not_held_to_their_end() {
+    let mut table = table(1000);
+    let both = query("select 1; select 2");
+    assert!(table.client.grant_on_trial(&both, Until::End));
+    assert_eq!(table.ask(&both), Ok(FromClient::Drained));
+    let rows = [columns(), row().repeat(MAX_HELD / row().len() + 1)].concat();
+    assert_eq!(table.server(&rows), rows);
+    let rest = [refusal("25006"), ready(b'I')].concat();
+    assert_eq!(table.server(&rest), rest);
+}
+
+#[test]
 fn what_had_not_gone_when_a_read_was_refused_is_not_there_twice() {
     let mut table = table(1000);
     let (first, second) = (query("select 1"), query("select 2"));
     for read in [&first, &second] {
-        assert!(table.client.grant_on_trial(read));
+        assert!(table.client.grant_on_trial(read, Until::Row));
     }
     assert_eq!(table.ask(&first), Ok(FromClient::Drained));
     assert_eq!(table.server(&[refusal("25006"), ready(b'I')].concat()), b"");

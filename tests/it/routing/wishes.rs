@@ -1,6 +1,7 @@
 //! What clients and the configuration ask for wins over what statements look like.
 
 use super::{Expect, Place, Protocol, Stage};
+use crate::support::Wire;
 use crate::support::wait::until;
 
 use Expect::{Any, Primary, Replica, Soon};
@@ -44,11 +45,14 @@ fn a_session_that_looks_elsewhere_for_its_tables_finds_them() {
         let steps = [
             ("select * from items", Soon),
             ("set search_path = calm", Any),
-            ("select weather()", Primary),
-            ("reset search_path", Any),
-            ("select * from items", Soon),
+            ("select * from items", Primary),
         ];
         stage.play(&mut client, protocol, &steps);
+        let name = |client: &mut Wire| client.value("select name from items where id = 3");
+        assert_eq!(name(&mut client), "calm");
+        let steps = [("reset search_path", Any), ("select * from items", Soon)];
+        stage.play(&mut client, protocol, &steps);
+        assert_eq!(name(&mut client), "item 3");
     }
 }
 
@@ -177,6 +181,8 @@ fn the_console_shows_servers_and_routes_and_explains() {
     assert_eq!(explained[0][2], "write");
     let primary = format!("app@127.0.0.1:{}", stage.cluster.primary().port());
     assert_eq!(explained[0][1], primary);
+    let explained = console.query("explain route select id from outside").rows();
+    assert_eq!(explained[0][2], "node_dependent", "a foreign table");
     let explained = console.query("EXPLAIN ROUTE select id from items").rows();
     assert_eq!(explained[0][2], "read");
     assert_ne!(explained[0][1], primary);
