@@ -121,7 +121,8 @@ pub enum Effect {
     /// It may take such a thing away: `pg_advisory_unlock*`, `UNLISTEN`, `CLOSE`, `DEALLOCATE`,
     /// `DISCARD`, `DROP`.
     Unpins,
-    /// It may change what functions there are and what they do.
+    /// It may change what functions there are and what they do, or which relations are not the same
+    /// on every server.
     ChangesFunctions,
 }
 

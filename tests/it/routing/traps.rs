@@ -82,6 +82,20 @@ traps! {
         "select * from scratch" => Primary,
     }
 
+    what_is_not_the_same_on_every_server_is_read_on_the_primary {
+        "select last_value from numbers" => Primary,
+        "select n.last_value from numbers n" => Primary,
+        "table numbers" => Primary,
+        "select * from numbered" => Primary,
+        "select * from around" => Primary,
+        "select * from locking" => Primary,
+        "select * from asking" => Primary,
+        "select * from watching" => Primary,
+        "select * from bumping" => Primary,
+        "select count(*) from picking" => Replica,
+        "select count(*) from quiet" => Replica,
+    }
+
     functions_that_need_the_primary_run_there {
         "select txid_current()" => Primary,
         "select pg_current_xact_id()" => Primary,
@@ -349,6 +363,26 @@ fn what_a_replica_has_refused_is_not_sent_there_again() {
             "{protocol:?}: {runs:?}"
         );
     }
+}
+
+#[test]
+fn a_statement_that_is_refused_behind_another_ones_rows_runs_again_with_it() {
+    let (weir, stage) = (Stage::weir(), Stage::shared());
+    let mut client = weir.client("app", "app");
+    let answer = client.query("select 1 as before_it; select liar_behind()");
+    assert_eq!(answer.error(), None, "{answer:?}");
+    stage.play(&mut client, Protocol::Simple, &[("select 1", Expect::Soon)]);
+    let run = |sql| [parse("", sql, &[]), bind("", "", &[]), execute("", 0)].concat();
+    client.send(
+        &[
+            run("select 2 as before_it"),
+            run("select liar_behind()"),
+            sync(),
+        ]
+        .concat(),
+    );
+    let frames = client.until_ready(1);
+    assert!(frames.iter().all(|frame| frame.tag != b'E'), "{frames:?}");
 }
 
 #[test]
