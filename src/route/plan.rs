@@ -255,7 +255,13 @@ impl Desk<'_> {
                 outcome @ (Own::Answered | Own::Later) => return outcome,
             }
         }
-        self.session.note(&command, &client.params);
+        // Inside of a transaction nobody sees whether it is for that alone.
+        let is_query = matches!(command, Command::Query(_));
+        let inside =
+            matches!(self.standing, Standing::InTransaction(_)) || self.session.has_begun();
+        if !(is_query && inside) {
+            self.session.note(&command, &client.params);
+        }
         Own::Not
     }
 

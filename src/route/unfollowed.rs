@@ -32,6 +32,12 @@ fn bit(name: &[u8]) -> u8 {
     }
 }
 
+/// Whether it may set something by a function. What, only the server knows.
+fn calls_set_config(sql: &[u8]) -> bool {
+    let mut windows = sql.windows(b"set_config".len());
+    windows.any(|window| window.eq_ignore_ascii_case(b"set_config"))
+}
+
 impl Unfollowed {
     /// Whether there is one.
     pub fn is_any(self) -> bool {
@@ -60,6 +66,7 @@ impl Unfollowed {
                 }
             }
             Command::Reset(None) | Command::Discard(Discard::All) => self.0 = 0,
+            Command::Query(body) if calls_set_config(body.sql) => self.0 |= WITH_DOT,
             _ => {}
         }
     }
@@ -96,6 +103,8 @@ mod tests {
                 ],
                 true,
             ),
+            (&["select Set_Config('app.tenant', '7', false)"], true),
+            (&["select current_setting('app.tenant')"], false),
             (&["set local search_path = a"], false),
             (&["set work_mem = '5MB'"], false),
             (&["set pgweir.route = 'primary'"], false),

@@ -105,6 +105,29 @@ fn an_entry_with_a_role_sends_everything_there() {
 }
 
 #[test]
+fn drivers_that_look_for_a_kind_of_server_are_told_what_an_entry_leads_to() {
+    let stage = Stage::shared();
+    let weir = stage
+        .setup()
+        .entry(&stage.entry("app_ro", "role=replica"))
+        .start();
+    until("reads go to replicas", || {
+        let mark = stage.mark();
+        weir.client("app_ro", "app")
+            .run(&format!("select 1 {mark}"));
+        stage.place(&mark) == Some(Place::Replica)
+    });
+    for (entry, expected) in [("app", "off"), ("app_ro", "on")] {
+        let mut client = weir.client(entry, "app");
+        assert_eq!(client.parameters["in_hot_standby"], expected, "{entry}");
+        for setting in ["transaction_read_only", "in_hot_standby"] {
+            let shown = client.value(&format!("show {setting}"));
+            assert_eq!(shown, expected, "{entry}: {setting}");
+        }
+    }
+}
+
+#[test]
 fn one_host_can_be_looked_at_by_its_own_name() {
     let stage = Stage::shared();
     let weir = stage.setup().start();
