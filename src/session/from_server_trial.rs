@@ -5,7 +5,7 @@
 use super::client_state::Body;
 use super::from_client::skip;
 use super::from_server::Pump;
-use super::routed::Until;
+use super::routed::{Routed, Until};
 use crate::protocol::{Header, backend};
 
 impl Pump<'_> {
@@ -95,7 +95,12 @@ impl Pump<'_> {
 
     /// Whether the error is about this server and the read may run again on another.
     pub(super) fn refuses_trial(&mut self, header: Header) -> Refused {
-        if !self.client.holds_replies() {
+        let is_on_trial = self
+            .client
+            .routed
+            .as_deref()
+            .is_some_and(Routed::is_on_trial);
+        if !is_on_trial || self.client.drops_replies() {
             return Refused::No;
         }
         let code = backend::problem(self.body(header))
@@ -104,6 +109,12 @@ impl Pump<'_> {
         let Some(code) = code else {
             return Refused::No;
         };
+        if !self.client.holds_replies() {
+            if let Some(routed) = self.client.routed.as_deref_mut() {
+                routed.fail_late(code);
+            }
+            return Refused::No;
+        }
         self.flush_run();
         let routed = self.client.routed.as_deref_mut();
         if routed.is_some_and(|routed| routed.refuse(code)) {

@@ -109,6 +109,12 @@ impl Kept {
         }
     }
 
+    /// The first of them.
+    pub(super) fn first(&self) -> &[u8] {
+        let length = self.segments.front().map_or(0, |(length, _)| *length);
+        self.bytes().get(..length).unwrap_or_default()
+    }
+
     /// How long the replies to the first of them are held.
     pub(super) fn until(&self) -> Until {
         self.segments

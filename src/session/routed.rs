@@ -66,6 +66,8 @@ pub struct Routed {
     /// Bytes at its end that had not gone to the server when it refused.
     unsent: usize,
     held: BytesMut,
+    /// What was refused too late to run again: its client has got a part.
+    refused_late: Option<Box<[u8]>>,
     place: Place,
 }
 
@@ -86,6 +88,7 @@ impl Default for Routed {
             kept: Kept::default(),
             unsent: 0,
             held: BytesMut::new(),
+            refused_late: None,
             place: Place::Replica,
         }
     }
@@ -271,6 +274,19 @@ impl Routed {
         if self.is_on_trial() {
             self.kept.pop();
             self.replies = Replies::Ended;
+        }
+    }
+
+    /// A segment of which the client has got a part, and then an error by which a replica says that it
+    /// is no read. It is worth to be remembered: the client will try again.
+    pub fn take_refused_late(&mut self) -> Option<Box<[u8]>> {
+        self.refused_late.take()
+    }
+
+    /// An error has come behind a part of the answer.
+    pub(super) fn fail_late(&mut self, code: SqlState) {
+        if code.as_str() == "25006" && self.place == Place::Replica && self.is_on_trial() {
+            self.refused_late = Some(self.kept.first().into());
         }
     }
 

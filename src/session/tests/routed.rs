@@ -162,6 +162,18 @@ fn an_error_behind_a_row_is_the_answer_whatever_it_says() {
 }
 
 #[test]
+fn what_is_refused_behind_a_row_is_remembered() {
+    for (code, expected) in [("25006", true), ("40001", false)] {
+        let mut table = table(1000);
+        let read = query("select f()");
+        table.try_read(&read);
+        table.server(&[columns(), row(), refusal(code), ready(b'I')].concat());
+        let late = table.routed().take_refused_late();
+        assert_eq!(late.as_deref(), expected.then_some(&read[..]), "{code}");
+    }
+}
+
+#[test]
 fn of_several_reads_only_those_run_again_that_have_no_answer() {
     for step in STEPS {
         let mut table = table(step);

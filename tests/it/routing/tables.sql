@@ -22,6 +22,8 @@ create function liar_too() returns int language plpgsql stable
     as $$ begin return bump('liar too'); end $$;
 create function liar_behind() returns int language plpgsql stable
     as $$ begin return bump('liar behind'); end $$;
+create function liar_late() returns int language plpgsql stable
+    as $$ begin return bump('liar late'); end $$;
 create view bumping as select bump('view') as one;
 create view quiet as select * from items;
 create view numbered as select last_value from numbers;

@@ -5,6 +5,7 @@ use super::{Expect, Place, Protocol, Stage};
 use crate::support::message::{
     bind, copy_data, copy_done, describe, execute, extended, flush, parse, query, sync,
 };
+use crate::support::wait::until;
 
 use Expect::{Any, Primary, Replica};
 
@@ -383,6 +384,20 @@ fn a_statement_that_is_refused_behind_another_ones_rows_runs_again_with_it() {
     );
     let frames = client.until_ready(1);
     assert!(frames.iter().all(|frame| frame.tag != b'E'), "{frames:?}");
+}
+
+#[test]
+fn a_statement_that_is_refused_behind_rows_that_are_gone_is_not_refused_twice() {
+    let mut client = Stage::weir().client("app", "app");
+    let sql = "select repeat('x', 10000), case when n > 100 then liar_late() end \
+        from generate_series(1, 101) n";
+    until("it reads on a replica", || {
+        let error = client.query(sql).error();
+        error.is_some_and(|error| error.starts_with("25006 "))
+    });
+    for _ in 0..3 {
+        assert_eq!(client.query(sql).error(), None);
+    }
 }
 
 #[test]
