@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use pgweir::auth::{Secret, userlist};
+use pgweir::config::docs::OUR_OWN;
 use pgweir::config::settings::{self, SETTINGS};
 use pgweir::config::{AuthType, Config, Host, PoolMode, load};
 
@@ -195,18 +196,15 @@ fn every_setting_of_the_list_is_one_and_is_taken() {
     let script = include_str!("../docker/entrypoint.sh");
     let (_, list) = script.split_once("\nsettings='").unwrap();
     let (list, _) = list.split_once('\'').unwrap();
-    let not_taken = "admin_users auth_file auth_type conffile error_codes ignore_startup_parameters \
-        job_name listen_addr listen_port log_format login_notify_message peer_id pidfile \
-        pool_connect_parallelism resolv_conf service_name syslog syslog_facility syslog_ident \
-        unix_socket_dir user workers auth_ldap_options client_tls13_ciphers server_tls13_ciphers \
-        dns_zone_check_period availability_zone fence_interval fence_scope fence_wait monitor_user \
-        replica_check_period replica_check_timeout replica_max_lag replica_max_lag_bytes \
-        replica_slow_start route_mode http_allowed_hosts http_auth_password http_auth_token \
-        http_auth_user http_listen http_max_pools http_tls_cert_file http_tls_key_file \
-        log_min_duration query_stats query_stats_max";
+    let not_taken = "admin_users auth_file auth_type conffile ignore_startup_parameters \
+        job_name listen_addr listen_port login_notify_message peer_id pidfile \
+        resolv_conf service_name syslog syslog_facility syslog_ident \
+        unix_socket_dir user auth_ldap_options client_tls13_ciphers server_tls13_ciphers \
+        dns_zone_check_period";
     let mut known: Vec<&str> = list
         .split_whitespace()
         .chain(not_taken.split_whitespace())
+        .chain(OUR_OWN)
         .collect();
     known.sort_unstable();
     let mut all: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).collect();

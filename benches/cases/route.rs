@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use pgweir::cluster::choice::Chance;
 use pgweir::cluster::observation::{Observation, Policy, Role as ServerRole};
 use pgweir::cluster::position::Scope;
-use pgweir::cluster::view::{ClusterView, Distance};
+use pgweir::cluster::view::ClusterView;
 use pgweir::cluster::{Cluster, HostId, HostSpec, Lsn};
 use pgweir::config::{Role, RouteMode};
 use pgweir::route::cache::{Cache, Reading};
@@ -52,19 +52,8 @@ struct Table {
 impl Table {
     fn new() -> Self {
         let now = Instant::now().into_std();
-        let spec = |name: &str| HostSpec {
-            name: name.into(),
-            weight: 1,
-            distance: Distance::Near,
-        };
-        let policy = Policy {
-            max_lag: None,
-            max_lag_bytes: None,
-            check_period: Duration::from_secs(1),
-            fence_interval: Duration::from_millis(10),
-            slow_start: Duration::ZERO,
-        };
-        let mut cluster = Cluster::new(vec![spec("a@p"), spec("a@r"), spec("a@s")], policy);
+        let hosts = ["a@p", "a@r", "a@s"].map(HostSpec::named).to_vec();
+        let mut cluster = Cluster::new(hosts, Policy::default());
         let roles = [
             ServerRole::Primary,
             ServerRole::Replica,

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::enter::send;
 use super::fault::Fault;
-use crate::config::Config;
+use crate::config::{Config, Role};
 use crate::net::Stream;
 use crate::pooler::alike::Alike;
 use crate::pooler::room::{Likeness, Welcome};
@@ -78,7 +78,12 @@ fn words(welcome: &Welcome, (params, terms): Likeness<'_>, config: &Config) -> B
     for parameter in &welcome.reported {
         let name = String::from_utf8_lossy(&parameter.name);
         if !is_settable(&name) {
-            let value = String::from_utf8_lossy(&parameter.value);
+            let reads_only = terms.route.is_some_and(|route| route.role == Role::Replica);
+            let value = match &*name {
+                // Drivers choose by it (`target_session_attrs`); the server that greeted was the primary.
+                "in_hot_standby" if reads_only => "on".into(),
+                _ => String::from_utf8_lossy(&parameter.value),
+            };
             reply::parameter_status(&mut out, &name, &value);
         }
     }

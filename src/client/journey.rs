@@ -1,25 +1,22 @@
 //! A routed client's way from one server to the next: waiting, the gate, running again, the end.
 //!
-//! What comes next and where it goes: `routing`. Invariant: a segment goes only to the server that a
-//! plan has named, and what a session has seen is written down before its next plan is made.
+//! What comes next and where it goes: `routing`; waiting for a replica: `fencing`. Invariant: a segment
+//! goes only to the server that a plan has named, and what a session has seen is written down before
+//! its next plan is made.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant as StdInstant};
 
 use bytes::BytesMut;
-use tokio::time::{Instant, timeout_at};
 
 use super::exchange::Again;
 use super::fault::Fault;
 use super::life::{Client, Goodbye};
 use super::routing::{Link, StillGood, Wrote};
-use crate::cluster::Demand;
 use crate::cluster::position::MayRead;
-use crate::config::RouteMode;
 use crate::pool::{PoolId, Refusal};
-use crate::pooler::terms::RouteTerms;
-use crate::route::cache::Lesson;
-use crate::route::decide::{Outlook, Target};
+use crate::route::cache::{Cache, Lesson};
+use crate::route::decide::Target;
 use crate::route::plan::{Counting, Plan, Trial};
 use crate::route::segment::Alone;
 use crate::session::client_state::ClientState;
@@ -35,100 +32,9 @@ const MAX_ON_PRIMARY: u8 = 2;
 
 /// The longest wait for a connection to a replica, behind which the read goes to the primary; and
 /// for a position.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Client {
-    /// How long the segment at hand waits for a replica before it goes to the primary: as long as
-    /// `fence_wait` says, or for a moment now and then.
-    pub(super) fn wait_for_replica(&mut self) -> Option<Duration> {
-        let route = self.route.as_deref_mut()?;
-        let decision = route.next?.decision;
-        match (decision.target, decision.outlook) {
-            (Target::Replica(_), _) => route.lull.over(),
-            (Target::Primary, Outlook::Settled) => {}
-            (Target::Primary, Outlook::Pending) => {
-                let RouteTerms {
-                    mode,
-                    fence_wait,
-                    fence_interval,
-                    ..
-                } = route.terms;
-                return match mode {
-                    RouteMode::Off | RouteMode::Observe => None,
-                    RouteMode::On if !fence_wait.is_zero() => Some(fence_wait),
-                    RouteMode::On => {
-                        let now = Instant::now().into_std();
-                        route.lull.of_read(now, fence_interval)
-                    }
-                };
-            }
-        }
-        None
-    }
-
-    /// Waits until a replica is known to show what the client has written and seen, or for that
-    /// long.
-    pub(super) async fn until_replica(&mut self, limit: Duration) {
-        let began = Instant::now();
-        self.look_for_replica(began + limit).await;
-        if let Some(route) = self.route.as_deref() {
-            let waited = began.elapsed();
-            let cluster = &route.cluster;
-            cluster.with_cache(self.worker, |cache| cache.counted.waited(waited));
-        }
-    }
-
-    async fn look_for_replica(&mut self, deadline: Instant) {
-        let Some(route) = self.route.as_deref() else {
-            return;
-        };
-        let cluster = Arc::clone(&route.cluster);
-        loop {
-            let Some(before) = self.route.as_deref().and_then(|route| route.next) else {
-                return;
-            };
-            cluster.demand(Demand::Awaited);
-            let seen = cluster.view().generation;
-            let newer = cluster.until(|view| view.generation > seen);
-            if timeout_at(deadline, newer).await.is_err() {
-                return;
-            }
-            let counting = Counting::Instead(before.decision);
-            let Plan::Go(journey) = self.plan(Alone::NeedsServer, None, counting) else {
-                return;
-            };
-            if let Some(route) = self.route.as_deref_mut() {
-                route.next = Some(journey);
-                if journey.decision.target != Target::Primary {
-                    route.lull.over();
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Whether the client waits to be told where it stands, and for nothing else.
-    pub(super) fn awaits_position(&self) -> bool {
-        let route = self.route.as_deref();
-        route.is_some_and(|route| route.session.awaits_position())
-    }
-
-    /// Waits until that is known, or for long enough.
-    pub(super) async fn until_position(&mut self) {
-        let Some(route) = self.route.as_deref_mut() else {
-            return;
-        };
-        let cluster = Arc::clone(&route.cluster);
-        let deadline = Instant::now() + PATIENCE;
-        cluster.demand(Demand::Awaited);
-        let known = cluster.until(|view| {
-            cluster.demand(Demand::Awaited);
-            route.session.position.lsn(view).is_some()
-        });
-        // Without an answer it is told what is known then: nothing.
-        let _known_or_not = timeout_at(deadline, known).await;
-    }
-
     /// The pool that the next segment waits in.
     pub(super) fn pool_for_next(&mut self, now: StdInstant) -> PoolId {
         let Some(route) = self.route.as_deref_mut() else {
@@ -314,7 +220,7 @@ impl Client {
         {
             route.cluster.report_failure(*host);
         }
-        self.learn(lesson);
+        self.look_again(|cache| cache.came_back(lesson));
         let Some(route) = self.route.as_deref() else {
             return Tries::Spent;
         };
@@ -334,18 +240,28 @@ impl Client {
         }
     }
 
-    /// Looks at the segment once more, so that its statements are the ones that came back.
-    fn learn(&mut self, lesson: Lesson) {
+    /// Looks at the segment once more, so that its statements are the ones that are noted.
+    fn look_again(&mut self, note: impl FnOnce(&mut Cache)) {
         self.plan(Alone::NeedsServer, None, Counting::Not);
         if let Some(route) = self.route.as_deref_mut() {
-            route
-                .cluster
-                .with_cache(self.worker, |cache| cache.came_back(lesson));
+            route.cluster.with_cache(self.worker, note);
+        }
+    }
+
+    /// A replica has refused a segment when its client had got a part of the answer: the next time
+    /// it goes to the primary.
+    fn learn_late(&mut self) {
+        let routed = self.state.routed.as_deref_mut();
+        if let Some(segment) = routed.and_then(Routed::take_refused_late) {
+            let input = std::mem::replace(&mut self.input, BytesMut::from(&*segment));
+            self.look_again(Cache::learn);
+            self.input = input;
         }
     }
 
     /// The link is over.
     pub(super) fn end_journey(&mut self, now: StdInstant, outcome: Journeyed) {
+        self.learn_late();
         if let Some(route) = self.route.as_deref_mut() {
             route.end_link(now);
             if outcome == Journeyed::Arrived {

@@ -109,9 +109,13 @@ impl Client {
     /// The server is at rest, but the client may have left something there: as long as that is so, it
     /// keeps the connection.
     async fn linger(&mut self, mut lease: Lease<Server>, mut link: Link) -> Result<(), Goodbye> {
+        let mut left;
         let ended = loop {
-            if self.ask_what_is_left(&mut lease).await == Left::Nothing {
-                break Ok(Stop::Rest);
+            left = self.ask_what_is_left(&mut lease).await;
+            match left {
+                Left::Nothing | Left::Astray => break Ok(Stop::Rest),
+                Left::NoAnswer => break Ok(Stop::ServerGone),
+                Left::Something => {}
             }
             let ended = poll_fn(|cx| self.converse(&mut lease, &mut link, cx)).await;
             if !matches!(ended, Ok(Stop::Rest)) || !self.must_ask() {
@@ -119,6 +123,11 @@ impl Client {
             }
         };
         let (outcome, verdict, now) = self.close(&mut lease, &mut link.course, ended);
+        let verdict = if left == Left::Astray {
+            Verdict::Discard(Why::Conversation("session state left on a replica"))
+        } else {
+            verdict
+        };
         if matches!(verdict, Verdict::Keep) && self.terms.reset.is_some() {
             return self.reset(lease, outcome).await;
         }

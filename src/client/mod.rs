@@ -7,6 +7,7 @@ mod counting;
 pub mod enter;
 pub mod exchange;
 pub mod fault;
+mod fencing;
 pub mod greeting;
 mod journey;
 pub mod life;

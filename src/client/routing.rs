@@ -180,12 +180,12 @@ impl Route {
 
     /// Lets a segment through to the server at hand.
     pub(super) fn grant(&mut self, journey: &Journey, client: &mut ClientState, input: &[u8]) {
-        let segment = input
-            .get(..journey.bytes)
-            .filter(|_| journey.trial == Trial::Yes);
-        if !segment.is_some_and(|segment| client.grant_on_trial(segment))
-            && let Some(routed) = client.routed.as_deref_mut()
-        {
+        let segment = input.get(..journey.bytes);
+        let on_trial = match (journey.trial, segment) {
+            (Trial::Yes(until), Some(segment)) => client.grant_on_trial(segment, until),
+            (Trial::Yes(_) | Trial::No, _) => false,
+        };
+        if !on_trial && let Some(routed) = client.routed.as_deref_mut() {
             routed.grant(journey.bytes);
         }
         if let Some(link) = &mut self.link

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::gauge::Gauge;
 use super::observation::{Demand, Failure, Observation, Policy, Role};
-use super::view::{Distance, HostId, HostState, HostView, Lag, Sample, Samples};
+use super::view::{Distance, HostId, HostState, HostView, Lag, Lending, Sample, Samples};
 
 /// Shortest pause after a failure; it doubles with each one, up to the check period.
 const RETRY: Duration = Duration::from_millis(50);
@@ -15,7 +15,7 @@ const RETRY: Duration = Duration::from_millis(50);
 /// While a session waits, a host is asked so many times as often as `fence_interval` says.
 const HURRY: u32 = 5;
 
-/// What the configuration says of a host.
+/// What the configuration and the console say of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostSpec {
     /// The database entry that leads to it alone: `app@HOST:PORT`.
@@ -24,6 +24,20 @@ pub struct HostSpec {
     pub weight: u32,
     /// Where it is.
     pub distance: Distance,
+    /// Whether anybody gets a connection there.
+    pub lending: Lending,
+}
+
+impl HostSpec {
+    /// A host of that name, of which nothing more is said.
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            weight: 1,
+            distance: Distance::Near,
+            lending: Lending::Open,
+        }
+    }
 }
 
 /// How the last question ended.
@@ -193,6 +207,7 @@ impl Host {
             back_since: self.back_since,
             weight: self.spec.weight,
             distance: self.spec.distance,
+            lending: self.spec.lending,
             gauge: Arc::clone(&self.gauge),
         }
     }

@@ -24,7 +24,7 @@ pub use gauge::Gauge;
 pub use observation::{Demand, Event, Failure, Left, Observation, Policy, Role};
 pub use position::{MayRead, Position, Scope, SharedWrites};
 pub use state::{Cluster, HostSpec, Hosts};
-pub use view::{ClusterView, Distance, HostId, HostState, HostView, Refused, Standing};
+pub use view::{ClusterView, Distance, HostId, HostState, HostView, Lending, Refused, Standing};
 
 #[cfg(test)]
 mod simulation;

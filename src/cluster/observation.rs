@@ -153,3 +153,16 @@ pub struct Policy {
     /// How long a replica that came back gets less than its share.
     pub slow_start: Duration,
 }
+
+impl Default for Policy {
+    /// Everything is allowed, and positions are asked for as they are by default.
+    fn default() -> Self {
+        Self {
+            max_lag: None,
+            max_lag_bytes: None,
+            check_period: Duration::from_secs(1),
+            fence_interval: Duration::from_millis(10),
+            slow_start: Duration::ZERO,
+        }
+    }
+}

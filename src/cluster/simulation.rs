@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::observation::{Demand, Event, Failure, Observation, Policy, Role};
 use super::position::{MayRead, Position, Scope, SharedWrites};
 use super::state::{Cluster, HostSpec};
-use super::view::{ClusterView, Distance, HostId, HostView};
+use super::view::{ClusterView, HostId, HostView};
 use super::{Chance, Choice, Lsn, choose};
 
 /// Bytes of a record.
@@ -63,11 +63,7 @@ fn name(place: usize) -> Arc<str> {
 }
 
 fn spec(place: usize) -> HostSpec {
-    HostSpec {
-        name: name(place),
-        weight: 1,
-        distance: Distance::Near,
-    }
+    HostSpec::named(&name(place))
 }
 
 fn policy() -> Policy {

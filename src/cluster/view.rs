@@ -144,6 +144,15 @@ pub enum Distance {
     Far,
 }
 
+/// Whether connections to a host are lent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lending {
+    /// They are.
+    Open,
+    /// Not now: the console has paused its entry.
+    Paused,
+}
+
 /// How far a replica is behind the primary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Lag {
@@ -177,6 +186,8 @@ pub struct HostView {
     pub weight: u32,
     /// Where it is.
     pub distance: Distance,
+    /// Whether anybody gets a connection there.
+    pub lending: Lending,
     /// Load and speed.
     pub gauge: Arc<Gauge>,
 }
@@ -184,7 +195,7 @@ pub struct HostView {
 impl HostView {
     /// Whether it may answer reads that are not behind.
     pub fn is_ready(&self) -> bool {
-        self.state == HostState::Replica(Standing::Ready)
+        self.state == HostState::Replica(Standing::Ready) && self.lending == Lending::Open
     }
 
     /// Where it was last seen: a lower bound of what is visible there.

@@ -76,7 +76,7 @@ This file is printed by `pgweir docs settings`.
 ";
 
 /// Settings that `PgBouncer` does not have.
-pub(super) const OUR_OWN: [&str; 26] = [
+pub const OUR_OWN: [&str; 26] = [
     "availability_zone",
     "error_codes",
     "fence_interval",

@@ -158,12 +158,12 @@ impl LiveCluster {
     }
 
     /// The functions may have changed: until somebody looks, only those of `PostgreSQL` itself are
-    /// known.
+    /// known, and the relations of before.
     pub fn forget_functions(&self) {
         self.functions.rcu(|known| KnownFunctions {
             generation: known.generation + 1,
             stale: true,
-            catalog: Catalog::builtin(),
+            catalog: known.catalog.without_functions(),
         });
         self.wanted.notify_waiters();
     }

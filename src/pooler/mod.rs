@@ -191,6 +191,11 @@ impl Pooler {
         self.clusters.reconfigured.notify_one();
     }
 
+    /// Entries have been paused or resumed: nobody must wait for a host that is.
+    pub fn lending_changed(&self) {
+        self.clusters.reconfigured.notify_one();
+    }
+
     /// A number for a new connection.
     pub fn next_id(&self) -> ConnId {
         ConnId(self.ids.fetch_add(1, Ordering::Relaxed) + 1)

@@ -19,6 +19,11 @@ const GENERATION: usize = 2048;
 /// Longest text that is kept of a statement, in bytes.
 const MAX_TEXT: usize = 512;
 
+/// So many times a statement that a replica has refused goes to the primary; then it is tried again.
+/// What was in its way may be gone (a plan of before an `ALTER TABLE`), or have been another
+/// statement's of the same batch.
+const LEARNED_FOR: u64 = 256;
+
 /// Fingerprints of one segment that are remembered for counting.
 const MAX_TOUCHED: usize = 16;
 
@@ -28,8 +33,8 @@ pub struct Known {
     verdict: Verdict,
     /// Of which catalog the verdict is.
     catalog: u64,
-    /// A replica has refused it.
-    learned: bool,
+    /// How often it had gone to the primary when a replica refused it.
+    learned: Option<u64>,
     /// Where it went.
     pub counts: Counts,
     /// Why, the last time.
@@ -41,7 +46,10 @@ pub struct Known {
 impl Known {
     /// What it is.
     pub fn verdict(&self) -> Verdict {
-        if self.learned && self.verdict.class == Class::Read {
+        let learned = self
+            .learned
+            .is_some_and(|before| self.counts.primary.saturating_sub(before) < LEARNED_FOR);
+        if learned && self.verdict.class == Class::Read {
             return Verdict::primary(Reason::Learned);
         }
         self.verdict
@@ -190,14 +198,25 @@ impl Cache {
         }
     }
 
-    /// The segment whose statements were looked up last has come back from a replica. Where that was
-    /// because it is no read, it goes to the primary from now on.
+    /// The segment whose statements were looked up last has come back from a server. Where that was
+    /// because it is no read, it goes to the primary for long.
     pub fn came_back(&mut self, lesson: Lesson) {
         self.counted.again += 1;
         for print in &self.touched {
             if let Some(known) = self.young.get_mut(print) {
                 known.counts.again += 1;
-                known.learned |= lesson == Lesson::IsNoRead;
+            }
+        }
+        if lesson == Lesson::IsNoRead {
+            self.learn();
+        }
+    }
+
+    /// A replica says that the segment whose statements were looked up last is no read.
+    pub fn learn(&mut self) {
+        for print in &self.touched {
+            if let Some(known) = self.young.get_mut(print) {
+                known.learned = Some(known.counts.primary);
             }
         }
     }
@@ -290,7 +309,7 @@ impl Classes for Reading<'_> {
         let known = Known {
             verdict,
             catalog: generation,
-            learned: false,
+            learned: None,
             counts: Counts::default(),
             why: None,
             text: normalize(sql, self.quoting, MAX_TEXT).into(),

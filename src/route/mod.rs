@@ -12,5 +12,6 @@ mod memo;
 pub mod plan;
 pub mod segment;
 pub mod session;
+mod unfollowed;
 pub mod why;
 pub mod wishes;

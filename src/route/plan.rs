@@ -20,6 +20,7 @@ use crate::cluster::position::{Position, Scope};
 use crate::cluster::{ClusterView, Lsn};
 use crate::config::{Role, RouteMode};
 use crate::session::client_state::ClientState;
+use crate::session::routed::Until;
 use crate::sql::command::{Access, Command, command};
 use crate::sql::lexer::Quoting;
 use crate::sql::wish::{self, wish};
@@ -121,7 +122,7 @@ pub struct Journey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trial {
     /// It can: a read, whole, and outside of a transaction.
-    Yes,
+    Yes(Until),
     /// It cannot.
     No,
 }
@@ -154,7 +155,7 @@ pub fn plan(
     if let Some(lsn) = wished.and_then(|wish| wish.min_lsn) {
         desk.session.position.raise(Lsn(lsn));
     }
-    match desk.controls(&segment, reading.quoting, out) {
+    match desk.controls(&segment, client, reading.quoting, out) {
         Own::Answered => return Plan::Answered(segment.bytes),
         Own::Later => return Plan::Later,
         Own::Not => {}
@@ -167,6 +168,9 @@ pub fn plan(
     let part = desk.part_of(&segment);
     let verdict = match part {
         Part::BeginsReading if is_savepoint(&segment, reading.quoting) => Verdict::READ,
+        Part::Alone | Part::BeginsReading if desk.session.is_bound_to_primary() => {
+            segment.verdict.and(Verdict::primary(Reason::Setting))
+        }
         Part::Alone | Part::BeginsReading | Part::Begins | Part::Inside(..) => segment.verdict,
     };
     let mut decision = desk.decision(verdict, part, preference);
@@ -206,11 +210,12 @@ fn trial_of(segment: &Segment<'_>, part: Part, decision: Decision, role: Role) -
     // Where an entry is for replicas alone, a write is refused there and not done elsewhere.
     let wished = decision.target != Target::Primary && role != Role::Replica;
     let is_read = segment.verdict.class == Class::Read || wished;
-    if part == Part::Alone && segment.extent == Extent::Whole && is_read {
-        Trial::Yes
-    } else {
-        Trial::No
+    if part != Part::Alone || segment.extent != Extent::Whole || !is_read {
+        return Trial::No;
     }
+    // A primary refuses no read.
+    let several = decision.target != Target::Primary && segment.may_be_several();
+    Trial::Yes(if several { Until::End } else { Until::Row })
 }
 
 /// A savepoint alone: it says nothing about where a transaction must run.
@@ -224,14 +229,21 @@ fn is_savepoint(segment: &Segment<'_>, quoting: Quoting) -> bool {
 
 impl Desk<'_> {
     /// Commands about the transaction or about settings: some are answered here, some are noted.
-    fn controls(&mut self, segment: &Segment<'_>, quoting: Quoting, out: &mut BytesMut) -> Own {
+    fn controls(
+        &mut self,
+        segment: &Segment<'_>,
+        client: &ClientState,
+        quoting: Quoting,
+        out: &mut BytesMut,
+    ) -> Own {
         let Some(sql) = segment.first else {
             return Own::Not;
         };
         let class = segment.verdict.class;
-        let about = [Reason::TransactionControl, Reason::Setting].map(Class::Primary);
-        if !about.contains(&class) {
-            return Own::Not;
+        match class {
+            Class::Primary(Reason::TransactionControl | Reason::Setting | Reason::SessionState) => {
+            }
+            Class::Primary(_) | Class::Read => return Own::Not,
         }
         let command = command(sql, quoting);
         if self.standing == Standing::Unlinked && segment.protocol == Protocol::Simple {
@@ -243,7 +255,13 @@ impl Desk<'_> {
                 outcome @ (Own::Answered | Own::Later) => return outcome,
             }
         }
-        self.session.note(&command);
+        // Inside of a transaction nobody sees whether it is for that alone.
+        let is_query = matches!(command, Command::Query(_));
+        let inside =
+            matches!(self.standing, Standing::InTransaction(_)) || self.session.has_begun();
+        if !(is_query && inside) {
+            self.session.note(&command, &client.params);
+        }
         Own::Not
     }
 

@@ -51,6 +51,22 @@ pub struct Segment<'a> {
     pub begins: Option<BeginOptions>,
     /// By which protocol.
     pub protocol: Protocol,
+    /// How many times something is executed in the extended protocol.
+    pub executions: usize,
+}
+
+impl Segment<'_> {
+    /// Whether it may have several statements. A semicolon may stand in a string.
+    pub fn may_be_several(&self) -> bool {
+        let inner = |sql: &[u8]| {
+            let end = memchr::memchr(b';', sql);
+            end.is_some_and(|end| !sql.split_at(end + 1).1.trim_ascii().is_empty())
+        };
+        match self.protocol {
+            Protocol::Simple => self.first.is_some_and(inner),
+            Protocol::Extended => self.executions > 1,
+        }
+    }
 }
 
 /// Whether messages that pgweir may answer itself are left to it.
@@ -110,6 +126,7 @@ fn part<'a>(bytes: usize, verdict: Verdict) -> Ahead<'a> {
         first: None,
         begins: None,
         protocol: Protocol::Extended,
+        executions: 0,
     })
 }
 
@@ -128,6 +145,7 @@ fn simple<'a>(input: &'a [u8], header: Header, classes: &mut dyn Classes) -> Ahe
         first: Some(sql),
         begins: None,
         protocol: Protocol::Simple,
+        executions: 0,
     })
 }
 
@@ -159,8 +177,11 @@ struct Reader<'a, 'c> {
     verdict: Verdict,
     first: Option<&'a [u8]>,
     /// Statements that the segment itself prepares.
-    prepared: Vec<(&'a [u8], Verdict)>,
+    prepared: Vec<&'a [u8]>,
+    /// Of these, the one that it has bound last.
+    bound: Option<&'a [u8]>,
     begins: Option<BeginOptions>,
+    executions: usize,
     needs_server: bool,
     flushed: bool,
 }
@@ -180,7 +201,9 @@ impl<'a, 'c> Reader<'a, 'c> {
             verdict: Verdict::READ,
             first: None,
             prepared: Vec::new(),
+            bound: None,
             begins: None,
+            executions: 0,
             needs_server: alone == Alone::NeedsServer,
             flushed: false,
         }
@@ -204,7 +227,11 @@ impl<'a, 'c> Reader<'a, 'c> {
             match header.tag {
                 b'P' => self.parse(body),
                 b'B' => self.bind(body),
-                b'D' | b'E' => self.needs_server = true,
+                b'D' => self.needs_server = true,
+                b'E' => {
+                    self.needs_server = true;
+                    self.executions += 1;
+                }
                 b'C' => {}
                 b'H' => self.flushed = true,
                 b'S' => {
@@ -225,7 +252,7 @@ impl<'a, 'c> Reader<'a, 'c> {
         }
     }
 
-    fn takes(&mut self, sql: &'a [u8]) -> Verdict {
+    fn takes(&mut self, sql: &'a [u8]) {
         let verdict = self.classes.verdict(sql);
         let is_first = self.first.is_none();
         self.first.get_or_insert(sql);
@@ -234,17 +261,16 @@ impl<'a, 'c> Reader<'a, 'c> {
             && let Command::Begin(options) = command(sql, self.classes.quoting())
         {
             self.begins = Some(options);
-            return Verdict::READ;
+            return;
         }
         self.verdict = self.verdict.and(verdict);
-        verdict
     }
 
     fn parse(&mut self, body: &'a [u8]) {
         match frontend::parse(body) {
             Ok(parse) => {
-                let verdict = self.takes(text(parse.rest));
-                self.prepared.push((parse.name, verdict));
+                self.takes(text(parse.rest));
+                self.prepared.push(parse.name);
                 // An unnamed statement is not answered here.
                 self.needs_server |= parse.name.is_empty();
             }
@@ -257,14 +283,12 @@ impl<'a, 'c> Reader<'a, 'c> {
         let Ok(head) = frontend::bind_head(body) else {
             return self.is_unknown();
         };
-        let own = self.prepared.iter().rev();
-        if own.clone().any(|(name, _)| *name == head.statement) {
+        if self.prepared.contains(&head.statement) {
+            self.bound = Some(head.statement);
             return; // its verdict is in already
         }
         match self.client.statement_text(head.statement) {
-            Some(sql) => {
-                self.takes(sql);
-            }
+            Some(sql) => self.takes(sql),
             None => self.is_unknown(),
         }
     }
@@ -295,12 +319,23 @@ impl<'a, 'c> Reader<'a, 'c> {
             first: self.first,
             begins: self.begins,
             protocol: Protocol::Extended,
+            executions: self.executions,
         })
     }
 
-    fn whole(self) -> Ahead<'a> {
+    /// Statements that do not follow the client are bound later where they were prepared: nobody
+    /// knows what they are by then, so that is the primary.
+    fn leaves_statements(&self) -> bool {
+        let stays = |name: &&[u8]| !name.is_empty() || self.bound != Some(*name);
+        !self.client.statements_follow() && self.prepared.iter().any(stays)
+    }
+
+    fn whole(mut self) -> Ahead<'a> {
         if !self.needs_server {
             return Ahead::Own;
+        }
+        if self.leaves_statements() {
+            self.is_unknown();
         }
         Ahead::Segment(Segment {
             bytes: self.bytes,
@@ -309,6 +344,7 @@ impl<'a, 'c> Reader<'a, 'c> {
             first: self.first,
             begins: self.begins,
             protocol: Protocol::Extended,
+            executions: self.executions,
         })
     }
 }

@@ -7,12 +7,14 @@
 use bytes::BytesMut;
 
 use super::decide::Preference;
+use super::unfollowed::Unfollowed;
 use super::wishes::Wishes;
 use crate::cluster::Lsn;
 use crate::cluster::position::Position;
 use crate::protocol::reply::{self, ColumnType, Report};
 use crate::protocol::{Severity, SqlState, TransactionStatus};
-use crate::sql::command::{Access, BeginOptions, Command, Isolation, Value};
+use crate::session::params::ParamSet;
+use crate::sql::command::{Access, BeginOptions, Command, Discard, Isolation, Value};
 
 /// A transaction that the client believes to be open.
 #[derive(Debug)]
@@ -54,8 +56,11 @@ pub struct Session {
     /// Whether its connection has something of its own.
     pub pin: Pin,
     preference: Preference,
+    /// What it has asked for at its login: `RESET` goes back to that.
+    at_login: Preference,
     /// `SET LOCAL`, for the transaction at hand.
     local: Option<Preference>,
+    unfollowed: Unfollowed,
     begun: Option<Begun>,
     /// `SHOW pgweir.lsn` has been put off once: the next time it is answered with what is known.
     put_off: PutOff,
@@ -111,7 +116,7 @@ impl Preference {
 
     fn read(value: &Value<'_>) -> Option<Self> {
         let Value::List(values) = value else {
-            return (*value == Value::Default).then_some(Self::Auto);
+            return None;
         };
         let [word] = values.as_slice() else {
             return None;
@@ -132,6 +137,7 @@ impl Session {
     pub fn with(wishes: Wishes) -> Self {
         let mut session = Self {
             preference: wishes.preference,
+            at_login: wishes.preference,
             ..Self::default()
         };
         session.position.raise(wishes.min_lsn);
@@ -141,6 +147,12 @@ impl Session {
     /// What the client wants for its next statement, unless that says something else itself.
     pub fn preference(&self) -> Preference {
         self.local.unwrap_or(self.preference)
+    }
+
+    /// Whether it has set something on the primary that changes what rows it finds, and that no
+    /// other server would know of.
+    pub fn is_bound_to_primary(&self) -> bool {
+        self.unfollowed.is_any()
     }
 
     /// Whether a `BEGIN` has been answered and not been sent.
@@ -216,17 +228,29 @@ impl Session {
         }
     }
 
-    /// Learns from a statement that goes to a server.
-    pub fn note(&mut self, command: &Command<'_>) {
-        if let Command::Set { name, value, local } = command
-            && Setting::named(name) == Some(Setting::Route)
-            && let Some(preference) = Preference::read(value)
-        {
-            if *local {
-                self.local = Some(preference);
-            } else {
-                self.preference = preference;
+    /// Learns from a statement that goes to a server. `params` are those that follow the client.
+    pub fn note(&mut self, command: &Command<'_>, params: &ParamSet) {
+        self.unfollowed.note(command, params);
+        match command {
+            Command::Set { name, value, local } if Setting::named(name) == Some(Setting::Route) => {
+                match self.wanted(value) {
+                    Some(preference) if *local => self.local = Some(preference),
+                    Some(preference) => self.preference = preference,
+                    None => {}
+                }
             }
+            Command::Reset(None) | Command::Discard(Discard::All) => {
+                self.preference = self.at_login;
+            }
+            _ => {}
+        }
+    }
+
+    /// The preference that a value stands for.
+    fn wanted(&self, value: &Value<'_>) -> Option<Preference> {
+        match value {
+            Value::Default => Some(self.at_login),
+            Value::Current | Value::List(_) | Value::Other(_) => Preference::read(value),
         }
     }
 
@@ -242,7 +266,7 @@ impl Session {
 
     fn set(&mut self, setting: Setting, value: &Value<'_>, out: &mut BytesMut) -> Own {
         let done = match setting {
-            Setting::Route => Preference::read(value).map(|preference| {
+            Setting::Route => self.wanted(value).map(|preference| {
                 self.preference = preference;
             }),
             Setting::MinLsn if *value == Value::Default => Some(()),

@@ -2,8 +2,11 @@
 //!
 //! Invariant: on a server of which nobody wants to know the calls, nothing here looks at a byte.
 
-use super::calls::Bound;
+use std::sync::Arc;
+
+use super::calls::{Bound, Calls};
 use super::from_client::Pump;
+use super::params::ParamSet;
 use crate::protocol::reader::zero_at;
 use crate::protocol::{HEADER_LEN, Header, frontend};
 use crate::queries::MAX_READ;
@@ -31,91 +34,61 @@ impl Pump<'_> {
         Whole::Enough
     }
 
+    /// The calls of the server at hand, where somebody wants to know them; the client's parameters; and
+    /// what has come behind the header of the frame at hand.
+    #[inline]
+    fn calls_at_hand(&mut self) -> Option<(&mut Calls, &Arc<ParamSet>, &[u8])> {
+        let calls = self.server.as_deref_mut()?.calls.as_deref_mut()?;
+        let behind = self.bytes.input.get(self.run + HEADER_LEN..);
+        Some((calls, &self.client.params, behind.unwrap_or_default()))
+    }
+
     /// A `Query` is sent.
     pub(super) fn note_query(&mut self, header: Header) {
-        let Some(calls) = self
-            .server
-            .as_deref_mut()
-            .and_then(|s| s.calls.as_deref_mut())
-        else {
-            return;
-        };
-        let at = self.run + HEADER_LEN..self.run + header.total;
-        let text = self
-            .bytes
-            .input
-            .get(at)
-            .and_then(|body| body.strip_suffix(b"\0"));
-        calls.query(text, &self.client.params);
+        if let Some((calls, params, behind)) = self.calls_at_hand() {
+            let body = behind.get(..header.body_len());
+            calls.query(body.and_then(|body| body.strip_suffix(b"\0")), params);
+        }
     }
 
     /// A `Parse` is sent as it came.
     pub(super) fn note_parse(&mut self, header: Header) {
-        let Some(calls) = self
-            .server
-            .as_deref_mut()
-            .and_then(|s| s.calls.as_deref_mut())
-        else {
+        let Some((calls, params, behind)) = self.calls_at_hand() else {
             return;
         };
-        let body = self
-            .bytes
-            .input
-            .get(self.run + HEADER_LEN..)
-            .unwrap_or_default();
-        let whole = body.get(..header.body_len());
+        let whole = behind.get(..header.body_len());
         let readable = whole.filter(|whole| whole.len() <= MAX_READ);
         if let Some(parse) = readable.and_then(|whole| frontend::parse(whole).ok()) {
-            calls.parse(parse.name, first_text(parse.rest), &self.client.params);
-        } else if let Some(name) = first_text(body) {
-            calls.parse(name, None, &self.client.params);
+            calls.parse(parse.name, first_text(parse.rest), params);
+        } else if let Some(name) = first_text(behind) {
+            calls.parse(name, None, params);
         }
     }
 
     /// The unnamed statement is prepared again, or closed.
     pub(super) fn note_unnamed(&mut self, rest: Option<&[u8]>) {
-        if let Some(calls) = self
-            .server
-            .as_deref_mut()
-            .and_then(|s| s.calls.as_deref_mut())
-        {
-            calls.parse(b"", rest.and_then(first_text), &self.client.params);
+        if let Some((calls, params, _)) = self.calls_at_hand() {
+            calls.parse(b"", rest.and_then(first_text), params);
         }
     }
 
     /// A `Bind` is sent as it came.
     pub(super) fn note_raw_bind(&mut self) {
-        let Some(calls) = self
-            .server
-            .as_deref_mut()
-            .and_then(|s| s.calls.as_deref_mut())
-        else {
+        let Some((calls, params, behind)) = self.calls_at_hand() else {
             return;
         };
-        let body = self
-            .bytes
-            .input
-            .get(self.run + HEADER_LEN..)
-            .unwrap_or_default();
-        if body.starts_with(b"\0\0") {
-            calls.bind(b"", Bound::Named(b""), &self.client.params);
-        } else if let Ok(head) = frontend::bind_head(body) {
-            let bound = Bound::Named(head.statement);
-            calls.bind(head.portal, bound, &self.client.params);
+        if behind.starts_with(b"\0\0") {
+            calls.bind(b"", Bound::Named(b""), params);
+        } else if let Ok(head) = frontend::bind_head(behind) {
+            calls.bind(head.portal, Bound::Named(head.statement), params);
         }
     }
 
     /// An `Execute` is sent.
     pub(super) fn note_execute(&mut self, header: Header) {
-        let Some(calls) = self
-            .server
-            .as_deref_mut()
-            .and_then(|s| s.calls.as_deref_mut())
-        else {
-            return;
-        };
-        let at = self.run + HEADER_LEN..self.run + header.total;
-        calls.execute(self.bytes.input.get(at).and_then(first_text));
+        if let Some((calls, _, behind)) = self.calls_at_hand() {
+            calls.execute(behind.get(..header.body_len()).and_then(first_text));
+        }
     }
 }
 

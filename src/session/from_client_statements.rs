@@ -310,7 +310,7 @@ impl Pump<'_> {
             }
             About::Named(Meant::Guessed(_)) => None,
             // Servers keep the statement for the other clients; only the name goes.
-            About::Named(Meant::Ours(binding)) => self.client.statements.remove(&binding.name),
+            About::Named(Meant::Ours(binding)) => self.client.forget_statement(&binding.name),
         };
         self.take_frame(header);
         self.answer(Local::CloseComplete(binding));

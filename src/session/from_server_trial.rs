@@ -5,6 +5,7 @@
 use super::client_state::Body;
 use super::from_client::skip;
 use super::from_server::Pump;
+use super::routed::{Routed, Until};
 use crate::protocol::{Header, backend};
 
 impl Pump<'_> {
@@ -74,22 +75,32 @@ impl Pump<'_> {
         true
     }
 
-    /// From the first row, or the end where there is none, the client gets all replies of a segment.
+    /// From the first row, or the end, the client gets all replies of a segment.
     pub(super) fn note_answer(&mut self, tag: u8) {
-        if self.client.holds_replies()
-            && !matches!(
-                tag,
-                b'1' | b'2' | b'3' | b'T' | b't' | b'n' | b'N' | b'S' | b'A'
-            )
-            && let Some(routed) = self.client.routed.as_deref_mut()
-        {
+        let Some(routed) = self.client.routed.as_deref_mut() else {
+            return;
+        };
+        let passes = match routed.holds_until() {
+            None => false,
+            Some(Until::Row) => {
+                let before_rows = [b'1', b'2', b'3', b'T', b't', b'n', b'N', b'S', b'A'];
+                !before_rows.contains(&tag)
+            }
+            Some(Until::End) => matches!(tag, b'E' | b'Z'),
+        };
+        if passes {
             routed.pass(self.to_client);
         }
     }
 
     /// Whether the error is about this server and the read may run again on another.
     pub(super) fn refuses_trial(&mut self, header: Header) -> Refused {
-        if !self.client.holds_replies() {
+        let is_on_trial = self
+            .client
+            .routed
+            .as_deref()
+            .is_some_and(Routed::is_on_trial);
+        if !is_on_trial || self.client.drops_replies() {
             return Refused::No;
         }
         let code = backend::problem(self.body(header))
@@ -98,6 +109,12 @@ impl Pump<'_> {
         let Some(code) = code else {
             return Refused::No;
         };
+        if !self.client.holds_replies() {
+            if let Some(routed) = self.client.routed.as_deref_mut() {
+                routed.fail_late(code);
+            }
+            return Refused::No;
+        }
         self.flush_run();
         let routed = self.client.routed.as_deref_mut();
         if routed.is_some_and(|routed| routed.refuse(code)) {

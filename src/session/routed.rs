@@ -3,7 +3,8 @@
 //! Where statements are routed, a client's bytes reach a server only when somebody has said that
 //! *these* may go to *this* server: the gate. A read on trial is kept until its first row, and so are
 //! the replies before that row: should the server refuse it or be lost, the client has seen nothing,
-//! and the read runs again elsewhere.
+//! and the read runs again elsewhere. Of several statements a later one may be refused, so that their
+//! replies are held to the end, as long as they are few.
 //!
 //! ```text
 //!   granted ─► sent ──replies held──► first row: replies pass ──► ReadyForQuery: forgotten
@@ -12,10 +13,14 @@
 //! Invariant: a segment (what one `ReadyForQuery` answers) of which a byte has reached the client
 //! never runs again.
 
+use std::sync::Arc;
+
 use bytes::BytesMut;
 
-use super::client_state::ClientState;
+use super::client_state::{ClientState, Tracking};
 use super::kept::Kept;
+pub use super::kept::Until;
+use super::prepared::Binding;
 use crate::protocol::{SqlState, frontend, whole_frames};
 
 /// Most bytes of replies that are held back: one small buffer. More of them, and the read is no longer
@@ -61,8 +66,8 @@ pub struct Routed {
     /// Bytes at its end that had not gone to the server when it refused.
     unsent: usize,
     held: BytesMut,
-    /// The client's unnamed statement as it was before the trial.
-    unnamed: Option<Box<[u8]>>,
+    /// What was refused too late to run again: its client has got a part.
+    refused_late: Option<Box<[u8]>>,
     place: Place,
 }
 
@@ -83,7 +88,7 @@ impl Default for Routed {
             kept: Kept::default(),
             unsent: 0,
             held: BytesMut::new(),
-            unnamed: None,
+            refused_late: None,
             place: Place::Replica,
         }
     }
@@ -148,8 +153,8 @@ impl Routed {
         }
     }
 
-    fn keep(&mut self, segment: &[u8]) {
-        self.kept.push(segment);
+    fn keep(&mut self, segment: &[u8], until: Until, unnamed: Option<&[u8]>) {
+        self.kept.push(segment, until, unnamed);
         if self.replies == Replies::Passing {
             self.replies = Replies::Held;
         }
@@ -196,7 +201,6 @@ impl Routed {
         self.kept.clear();
         self.held = BytesMut::new();
         self.unsent = 0;
-        self.unnamed = None;
     }
 
     /// Puts what is on trial back before what the client has sent since, and forgets the trial.
@@ -215,6 +219,11 @@ impl Routed {
 
     pub(super) fn holds_replies(&self) -> bool {
         self.replies == Replies::Held
+    }
+
+    /// The same, and how long.
+    pub(super) fn holds_until(&self) -> Option<Until> {
+        self.holds_replies().then(|| self.kept.until())
     }
 
     pub(super) fn drops_replies(&self) -> bool {
@@ -268,6 +277,19 @@ impl Routed {
         }
     }
 
+    /// A segment of which the client has got a part, and then an error by which a replica says that it
+    /// is no read. It is worth to be remembered: the client will try again.
+    pub fn take_refused_late(&mut self) -> Option<Box<[u8]>> {
+        self.refused_late.take()
+    }
+
+    /// An error has come behind a part of the answer.
+    pub(super) fn fail_late(&mut self, code: SqlState) {
+        if code.as_str() == "25006" && self.place == Place::Replica && self.is_on_trial() {
+            self.refused_late = Some(self.kept.first().into());
+        }
+    }
+
     /// An error has come. True where it is no answer for the client: the read will run again.
     pub(super) fn refuse(&mut self, code: SqlState) -> bool {
         if self.replies != Replies::Held || !runs_again_after(code, self.place) {
@@ -310,17 +332,14 @@ impl ClientState {
     /// A whole segment at the start of what has not been granted may go, on trial. False where it
     /// cannot be kept: nothing has been granted then.
     #[must_use]
-    pub fn grant_on_trial(&mut self, segment: &[u8]) -> bool {
+    pub fn grant_on_trial(&mut self, segment: &[u8], until: Until) -> bool {
         let Some(routed) = self.routed.as_deref_mut() else {
             return false;
         };
         if !routed.has_room(segment.len()) {
             return false;
         }
-        if !routed.is_on_trial() {
-            routed.unnamed.clone_from(&self.unnamed);
-        }
-        routed.keep(segment);
+        routed.keep(segment, until, self.unnamed.as_deref());
         true
     }
 
@@ -332,6 +351,11 @@ impl ClientState {
             self.statements.find(name)?.statement.rest()
         };
         Some(rest.split_at(memchr::memchr(0, rest)?).0)
+    }
+
+    /// Whether a statement that the client prepares is found again on another server.
+    pub fn statements_follow(&self) -> bool {
+        self.tracking != Tracking::Off
     }
 
     /// Where the client's statements are interned.
@@ -346,19 +370,37 @@ impl ClientState {
     }
 
     /// Takes what is on trial back into the input, to run again on another server. Names that it
-    /// prepares are free again.
+    /// prepares are free again, and those that it closes are not.
     pub fn take_back(&mut self, input: &mut BytesMut) {
         let Some(mut routed) = self.routed.take() else {
             return;
         };
         for (tag, body) in whole_frames(routed.kept.bytes()) {
-            if let (b'P', Ok(parse)) = (tag, frontend::parse(body)) {
+            let (b'P', Ok(parse)) = (tag, frontend::parse(body)) else {
+                continue;
+            };
+            // One that was in use already stays what it was.
+            let bound = self.statements.find(parse.name);
+            if bound.is_some_and(|bound| bound.statement.rest() == parse.rest) {
                 self.statements.remove(parse.name);
             }
         }
-        self.unnamed = routed.unnamed.take();
+        for binding in routed.kept.names_before() {
+            // There was room for it before.
+            self.statements.insert(Arc::clone(binding));
+        }
+        self.unnamed = routed.kept.unnamed_before().map(Box::from);
         routed.take_back(input);
         self.routed = Some(routed);
+    }
+
+    /// The client has closed a name of its own. Where that is on trial it may have it again.
+    pub(super) fn forget_statement(&mut self, name: &[u8]) -> Option<Arc<Binding>> {
+        let gone = self.statements.remove(name)?;
+        if let Some(routed) = self.routed.as_deref_mut().filter(|r| r.is_on_trial()) {
+            routed.kept.closed(Arc::clone(&gone));
+        }
+        Some(gone)
     }
 
     /// Whether replies of the segment at hand are kept from the client.

@@ -68,7 +68,9 @@ pub struct Catalog {
     /// Volatile functions of one row, which `row.name` calls too.
     of_rows: HashSet<Box<str>>,
     hidden: Hidden,
-    /// Unlogged tables (empty on a standby) and sequences (ahead on a standby).
+    /// Unlogged tables (empty on a standby), sequences (ahead on a standby), foreign tables (files of
+    /// the server, for all we know), views that call what a query may not call, and whatever reads
+    /// from one of these.
     relations: HashSet<Box<str>>,
     knowledge: Knowledge,
 }
@@ -91,9 +93,11 @@ pub enum CatalogError {
 impl Catalog {
     /// What to ask a database for: three columns of text. Works for every user of `PostgreSQL` 13 and
     /// later. Objects below 16384 came with the server. An aggregate is declared immutable whatever it
-    /// calls, so its parts are asked; triggers and procedures cannot be called in a query.
+    /// calls, so its parts are asked; triggers and procedures cannot be called in a query. What views
+    /// use of the server's own is written nowhere but in their trees; where there are very many views
+    /// that would take too long, and a standby's refusal has to do.
     pub const QUERY: &str = "\
-with calls as (
+with recursive calls as (
   select p.proname as name, p.provolatile = 'v' as volatile, l.lanname in ('c', 'internal') as in_c
   from pg_catalog.pg_proc p join pg_catalog.pg_language l on l.oid = p.prolang
   where p.oid >= 16384 and p.prokind in ('f', 'w')
@@ -103,7 +107,44 @@ with calls as (
   from pg_catalog.pg_proc p join pg_catalog.pg_aggregate a on a.aggfnoid = p.oid
   left join pg_catalog.pg_proc part on part.oid in (a.aggtransfn, a.aggfinalfn, a.aggcombinefn,
     a.aggserialfn, a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn)
-  where p.oid >= 16384)
+  where p.oid >= 16384),
+views as (
+  select r.oid as rule, r.ev_class as oid, r.ev_action::text as tree
+  from pg_catalog.pg_rewrite r join pg_catalog.pg_class c on c.oid = r.ev_class
+  where c.oid >= 16384 and c.relkind = 'v' and r.ev_type = '1'),
+in_trees as (
+  select v.oid, used[1] as kind, used[2]::bigint::oid as uses
+  from views v, pg_catalog.regexp_matches(v.tree, ':(funcid|relid) (\\d+)', 'g') used
+  where (select count(*) from views) <= 2000),
+of_their_server(oid) as (
+  select c.oid from pg_catalog.pg_class c
+  where c.oid >= 16384
+    and (c.relpersistence = 'u' and c.relkind in ('r', 'p', 'm') or c.relkind in ('S', 'f'))
+  union
+  select v.oid from views v
+  join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_rewrite'::regclass and d.objid = v.rule
+  join pg_catalog.pg_proc p on d.refclassid = 'pg_catalog.pg_proc'::regclass and d.refobjid = p.oid
+  where p.provolatile = 'v'
+  union
+  select t.oid from in_trees t where t.kind = 'relid' and t.uses between 1 and 16383
+  union
+  select t.oid from in_trees t join pg_catalog.pg_proc p on p.oid = t.uses
+  where t.kind = 'funcid' and t.uses < 16384
+    and (p.provolatile = 'v' or p.proname in ('current_setting', 'inet_server_addr',
+      'inet_server_port', 'inet_client_addr', 'inet_client_port', 'version')
+      or p.proname ~ '^(txid_|pg_(current|stat|last|control|wal|my|backend|postmaster|conf))')
+    and p.proname not in ('array_sample', 'array_shuffle', 'clock_timestamp', 'gen_random_uuid',
+      'pg_sleep', 'pg_sleep_for', 'pg_sleep_until', 'random', 'random_normal', 'timeofday',
+      'uuidv4', 'uuidv7')
+  union
+  select reader.oid
+  from of_their_server o
+  cross join lateral (
+    select i.inhparent as oid from pg_catalog.pg_inherits i where i.inhrelid = o.oid
+    union all
+    select v.oid from pg_catalog.pg_depend d join views v on v.rule = d.objid
+    where d.classid = 'pg_catalog.pg_rewrite'::regclass
+      and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = o.oid) reader)
 select 'function' as kind, name::text,
   case when not bool_or(volatile) then 'harmless'
        when bool_and(in_c or not volatile) then 'volatile in c' else 'volatile' end as class
@@ -125,14 +166,22 @@ from pg_catalog.pg_cast c join pg_catalog.pg_proc p on p.oid = c.castfunc
 where c.oid >= 16384 and p.provolatile = 'v' group by 3
 union all
 select 'relation', c.relname::text, 'of its server'
-from pg_catalog.pg_class c
-where c.oid >= 16384 and (c.relpersistence = 'u' and c.relkind in ('r', 'p', 'm') or c.relkind = 'S')
-group by c.relname
+from of_their_server o join pg_catalog.pg_class c on c.oid = o.oid
+where c.relkind not in ('i', 'I') group by c.relname
 limit 50001";
 
     /// What is known before anything has been read.
     pub fn builtin() -> Self {
         Self::default()
+    }
+
+    /// What is still known when functions may have changed: relations seldom become harmless.
+    #[must_use]
+    pub fn without_functions(&self) -> Self {
+        Self {
+            relations: self.relations.clone(),
+            ..Self::default()
+        }
     }
 
     /// What the rows of [`Catalog::QUERY`] say. Names that are not UTF-8 are left out: a statement
@@ -473,6 +522,18 @@ mod tests {
             Some(Reason::NodeDependent)
         );
         assert_eq!(catalog.relation(Some("s"), "t"), Verdict::READ);
+    }
+
+    #[test]
+    fn relations_are_known_when_functions_are_not_any_more() {
+        let known = catalog(&[
+            ["function", "mine", "harmless"],
+            ["relation", "cache", "of its server"],
+        ]);
+        let left = known.without_functions();
+        assert_eq!(reason(left.call("mine")), Some(Reason::UnknownFunction));
+        let found = reason(left.relation(None, "cache"));
+        assert_eq!(found, Some(Reason::NodeDependent));
     }
 
     #[test]

@@ -66,8 +66,7 @@ fn statement(sql: &[u8], quoting: Quoting, catalog: &Catalog) -> Verdict {
     loop {
         command = match command {
             Command::Query(body) => return query(body, catalog),
-            Command::Prepare { body, .. }
-            | Command::Explain { body, .. }
+            Command::Explain { body, .. }
             | Command::Declare { body, .. }
             | Command::Copy {
                 source: CopySource::Query(body),
@@ -93,6 +92,7 @@ fn statement(sql: &[u8], quoting: Quoting, catalog: &Catalog) -> Verdict {
             | Command::Savepoint
             | Command::Release
             | Command::RollbackTo
+            | Command::Prepare { .. }
             | Command::PrepareTransaction
             | Command::CommitPrepared
             | Command::RollbackPrepared

@@ -115,11 +115,14 @@ impl fmt::Display for Reason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Effect {
     /// Its session has something afterwards that only this connection has: a temporary table, an
-    /// advisory lock of the session, `LISTEN`, a cursor `WITH HOLD`, a sequence's `currval`.
+    /// advisory lock of the session, `LISTEN`, a cursor `WITH HOLD`, SQL `PREPARE`, a sequence's
+    /// `currval`.
     Pins,
-    /// It may take such a thing away: `pg_advisory_unlock*`, `UNLISTEN`, `CLOSE`, `DISCARD`, `DROP`.
+    /// It may take such a thing away: `pg_advisory_unlock*`, `UNLISTEN`, `CLOSE`, `DEALLOCATE`,
+    /// `DISCARD`, `DROP`.
     Unpins,
-    /// It may change what functions there are and what they do.
+    /// It may change what functions there are and what they do, or which relations are not the same
+    /// on every server.
     ChangesFunctions,
 }
 

@@ -56,6 +56,7 @@ impl Host {
             .pooler()
             .pools
             .with(|pools, out| pools.pause(scope, now, out));
+        self.pooler().lending_changed();
         outcome.map_err(|error| refusal(&error))
     }
 
@@ -110,6 +111,7 @@ impl Host {
                     }
                     (_, outcome) => outcome,
                 });
+        self.pooler().lending_changed();
         self.inner.resumed.send_replace(());
         match (outcome, scope) {
             (Err(CommandError::ShuttingDown), PoolScope::Database(id)) => {
@@ -153,6 +155,7 @@ impl Host {
                 .pooler()
                 .pools
                 .with(|pools, out| pools.kill(id, now, out));
+            self.pooler().lending_changed();
             outcome.map_err(|error| refusal(&error))?;
             self.send_away(&name);
         }

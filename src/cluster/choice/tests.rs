@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::cluster::gauge::Gauge;
-use crate::cluster::view::{HostState, Sample, Samples, Standing};
+use crate::cluster::view::{HostState, Lending, Sample, Samples, Standing};
 use crate::lsn::Lsn;
 
 fn now() -> Instant {
@@ -28,6 +28,7 @@ fn host(id: u16, state: HostState, at: Instant) -> HostView {
         back_since: None,
         weight: 1,
         distance: Distance::Near,
+        lending: Lending::Open,
         gauge: Arc::new(Gauge::default()),
     }
 }
@@ -63,6 +64,19 @@ fn shares(view: &ClusterView, at: Instant) -> Vec<u32> {
 fn measure(view: &ClusterView, id: usize, latency: Duration) {
     view.hosts[id].gauge.began();
     view.hosts[id].gauge.ended(latency);
+}
+
+#[test]
+fn a_paused_replica_is_no_choice_even_for_a_session_that_reads_there() {
+    let touched = now();
+    let at = touched + Duration::from_millis(1);
+    let mut view = view(2, at);
+    view.hosts[1].lending = Lending::Paused;
+    assert_eq!(shares(&view, at), [0, 0, 1000]);
+    let mut position = Position::default();
+    position.touched(HostId(1), 1, touched);
+    let choice = choose(&view, &mut position, Scope::Session, at, Chance::new(1));
+    assert_eq!(choice, Choice::Replica(HostId(2)));
 }
 
 #[test]

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::cluster::gauge::Gauge;
-use crate::cluster::view::{Distance, HostState, HostView, Sample, Samples, Standing};
+use crate::cluster::view::{Distance, HostState, HostView, Lending, Sample, Samples, Standing};
 
 const P: HostId = HostId(0);
 const R: HostId = HostId(1);
@@ -41,6 +41,7 @@ impl Clock {
             back_since: None,
             weight: 1,
             distance: Distance::Near,
+            lending: Lending::Open,
             gauge: Arc::new(Gauge::default()),
         }
     }

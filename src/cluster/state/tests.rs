@@ -1,7 +1,6 @@
 use std::time::Duration;
 
 use super::*;
-use crate::cluster::view::Distance;
 
 const READY: HostState = HostState::Replica(Standing::Ready);
 const LAGGING: HostState = HostState::Replica(Standing::Lagging);
@@ -22,11 +21,7 @@ struct World {
 }
 
 fn specs() -> Vec<HostSpec> {
-    let spec = |place| HostSpec {
-        name: format!("app@h{place}:5432").into(),
-        weight: 1,
-        distance: Distance::Near,
-    };
+    let spec = |place| HostSpec::named(&format!("app@h{place}:5432"));
     (0..3).map(spec).collect()
 }
 

@@ -21,8 +21,8 @@ use std::time::Instant;
 use super::Pooler;
 use super::clusters::LiveCluster;
 use crate::cluster::{
-    Cluster, ClusterView, Distance, Event, Failure, HostId, HostSpec, Hosts, Left, Observation,
-    Policy,
+    Cluster, ClusterView, Distance, Event, Failure, HostId, HostSpec, Hosts, Left, Lending,
+    Observation, Policy,
 };
 use crate::config::{self, Config};
 use crate::pool::Scope;
@@ -178,7 +178,7 @@ fn try_again(pooler: &Pooler, entry: &str) {
     });
 }
 
-fn specs(config: &Config, entry: &config::Cluster<'_>) -> Vec<HostSpec> {
+fn specs(pooler: &Pooler, config: &Config, entry: &config::Cluster<'_>) -> Vec<HostSpec> {
     let own = config.settings.availability_zone.as_deref();
     let own = own.filter(|own| !own.is_empty());
     let hosts = entry.hosts.iter().map(|host| HostSpec {
@@ -188,6 +188,14 @@ fn specs(config: &Config, entry: &config::Cluster<'_>) -> Vec<HostSpec> {
             (Some(own), Some(zone)) if own != zone => Distance::Far,
             (Some(_) | None, Some(_) | None) => Distance::Near,
         },
+        lending: pooler.pools.with(|pools, _| {
+            let id = pools.find_database(&host.entry);
+            if id.is_some_and(|id| pools.is_paused(id)) {
+                Lending::Paused
+            } else {
+                Lending::Open
+            }
+        }),
     });
     hosts.collect()
 }

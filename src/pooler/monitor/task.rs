@@ -114,7 +114,7 @@ fn adopt(pooler: &Arc<Pooler>, watched: &mut Vec<Watched>) {
     let routed = config.settings.route_mode != RouteMode::Off;
     let mut old = std::mem::take(watched);
     for entry in config.clusters().filter(|_| routed) {
-        let (hosts, policy) = (specs(&config, &entry), policy(&config));
+        let (hosts, policy) = (specs(pooler, &config, &entry), policy(&config));
         let known = old
             .iter()
             .position(|known| &*known.monitor.live.name == entry.name)

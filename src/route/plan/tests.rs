@@ -10,7 +10,6 @@ use crate::cluster::HostId;
 use crate::cluster::HostSpec;
 use crate::cluster::observation::{Observation, Policy, Role as ServerRole};
 use crate::cluster::state::Cluster;
-use crate::cluster::view::Distance;
 use crate::route::cache::{Cache, Lesson};
 use crate::route::dialect::Dialect;
 use crate::session::client_state::{SimpleQuery, Tracking};
@@ -38,19 +37,8 @@ impl Table {
     /// A primary and a replica that has replayed all of it.
     fn new() -> Self {
         let now = tokio::time::Instant::now().into_std();
-        let spec = |name: &str| HostSpec {
-            name: name.into(),
-            weight: 1,
-            distance: Distance::Near,
-        };
-        let policy = Policy {
-            max_lag: None,
-            max_lag_bytes: None,
-            check_period: Duration::from_secs(1),
-            fence_interval: Duration::from_millis(10),
-            slow_start: Duration::ZERO,
-        };
-        let mut cluster = Cluster::new(vec![spec("a@p"), spec("a@r")], policy);
+        let hosts = ["a@p", "a@r"].map(HostSpec::named).to_vec();
+        let mut cluster = Cluster::new(hosts, Policy::default());
         for (place, role) in [(0, ServerRole::Primary), (1, ServerRole::Replica)] {
             cluster.observed(HostId(place), seen(role, now));
         }
@@ -233,6 +221,50 @@ fn a_statement_prepared_before_is_known_by_its_name() {
 }
 
 #[test]
+fn statements_that_do_not_follow_their_client_are_prepared_on_the_primary() {
+    let mut table = Table::new();
+    let params = Arc::clone(&table.client.params);
+    let registry = Arc::new(Registry::default());
+    table.client = ClientState::new(
+        params,
+        registry,
+        Tracking::Off,
+        SimpleQuery::Allowed,
+        1 << 24,
+    );
+    let read = "select a from t";
+    let unknown = (Target::Primary, Why::Class(Reason::UnknownStatement));
+    assert_eq!(table.goes(&[parse("", read), sync()].concat()), unknown);
+    assert_eq!(
+        table.goes(&[run(read), sync()].concat()),
+        (REPLICA, Why::Read)
+    );
+    let again = [run(read), parse("", read), sync()].concat();
+    assert_eq!(table.goes(&again).0, REPLICA);
+    let named = [parse("s", read), bind("s"), sync()].concat();
+    assert_eq!(table.goes(&named), unknown, "it may be bound again");
+}
+
+#[test]
+fn a_client_that_has_set_what_no_other_server_knows_reads_on_the_primary() {
+    let mut table = Table::new();
+    let read = "select a from t";
+    table.query("set search_path = other");
+    let bound = (Target::Primary, Why::Class(Reason::Setting));
+    assert_eq!(table.query(read), bound);
+    assert_eq!(
+        table.query(&format!("/* pgweir: replica */ {read}")),
+        (REPLICA, Why::Wish)
+    );
+    table.query("discard all");
+    assert_eq!(table.query(read), (REPLICA, Why::Read));
+    table.answer("set pgweir.route = 'primary'");
+    assert_eq!(table.query(read).1, Why::Wish);
+    table.query("reset all");
+    assert_eq!(table.query(read), (REPLICA, Why::Read));
+}
+
+#[test]
 fn what_the_client_asks_for_wins() {
     let mut table = Table::new();
     let wish = |target| (target, Why::Wish);
@@ -262,7 +294,10 @@ fn what_the_client_asks_for_wins() {
         other => panic!("{other:?}"),
     };
     assert_eq!(trial(table.plan(&query("delete from t"))), Trial::No);
-    assert_eq!(trial(table.plan(&query("select a from t"))), Trial::Yes);
+    assert_eq!(
+        trial(table.plan(&query("select a from t"))),
+        Trial::Yes(Until::Row)
+    );
     table.rules.role = Role::Primary;
     assert_eq!(table.query("select a from t"), (Target::Primary, Why::Role));
 }
@@ -355,7 +390,14 @@ fn only_reads_outside_of_transactions_are_on_trial() {
         Plan::Go(journey) => journey.trial,
         other => panic!("{other:?}"),
     };
-    assert_eq!(trial(&mut table, "select a from t"), Trial::Yes);
+    let yes = Trial::Yes(Until::Row);
+    assert_eq!(trial(&mut table, "select a from t"), yes);
+    assert_eq!(trial(&mut table, "select a from t; "), yes);
+    let several = Trial::Yes(Until::End);
+    assert_eq!(
+        trial(&mut table, "select a from t; select b from t"),
+        several
+    );
     assert_eq!(trial(&mut table, "delete from t"), Trial::No);
     table.answer("begin read only");
     assert_eq!(trial(&mut table, "select a from t"), Trial::No);
@@ -365,13 +407,18 @@ fn only_reads_outside_of_transactions_are_on_trial() {
 }
 
 #[test]
-fn a_statement_that_a_replica_refused_goes_to_the_primary_from_then_on() {
+fn a_statement_that_a_replica_refused_goes_to_the_primary_for_long() {
     let mut table = Table::new();
     assert_eq!(table.query("select v from view_that_writes").0, REPLICA);
     table.cache.came_back(Lesson::IsNoRead);
     let learned = (Target::Primary, Why::Class(Reason::Learned));
-    assert_eq!(table.query("select v from view_that_writes"), learned);
+    for _ in 0..256 {
+        assert_eq!(table.query("select v from view_that_writes"), learned);
+    }
     assert_eq!(table.query("select v from another_view").0, REPLICA);
+    assert_eq!(table.query("select v from view_that_writes").0, REPLICA);
+    table.cache.came_back(Lesson::IsNoRead);
+    assert_eq!(table.query("select v from view_that_writes"), learned);
     table.attempt = Attempt::Again;
     assert_eq!(
         table.query("select v from another_view"),

@@ -2,10 +2,10 @@
 
 use bytes::BytesMut;
 
-use super::{Table, bind, done, error, execute, frame, parse, query, ready, sync};
+use super::{Table, bind, close, done, error, execute, frame, parse, query, ready, sync};
 use crate::session::client_state::Tracking;
 use crate::session::from_client::FromClient;
-use crate::session::routed::{Place, Routed};
+use crate::session::routed::{MAX_HELD, Place, Routed, Until};
 
 fn table(step: usize) -> Table {
     let mut table = Table::new(Tracking::On { limit: 10 }, step);
@@ -20,7 +20,7 @@ impl Table {
 
     /// Puts `bytes` on trial and sends them.
     fn try_read(&mut self, bytes: &[u8]) {
-        assert!(self.client.grant_on_trial(bytes));
+        assert!(self.client.grant_on_trial(bytes, Until::Row));
         assert_eq!(self.ask(bytes), Ok(FromClient::Drained));
     }
 
@@ -162,6 +162,18 @@ fn an_error_behind_a_row_is_the_answer_whatever_it_says() {
 }
 
 #[test]
+fn what_is_refused_behind_a_row_is_remembered() {
+    for (code, expected) in [("25006", true), ("40001", false)] {
+        let mut table = table(1000);
+        let read = query("select f()");
+        table.try_read(&read);
+        table.server(&[columns(), row(), refusal(code), ready(b'I')].concat());
+        let late = table.routed().take_refused_late();
+        assert_eq!(late.as_deref(), expected.then_some(&read[..]), "{code}");
+    }
+}
+
+#[test]
 fn of_several_reads_only_those_run_again_that_have_no_answer() {
     for step in STEPS {
         let mut table = table(step);
@@ -180,11 +192,49 @@ fn of_several_reads_only_those_run_again_that_have_no_answer() {
 }
 
 #[test]
+fn several_statements_run_again_although_one_of_them_had_rows() {
+    for step in STEPS {
+        let mut table = table(step);
+        let both = query("select 1; select * from view_that_writes");
+        assert!(table.client.grant_on_trial(&both, Until::End));
+        assert_eq!(table.ask(&both), Ok(FromClient::Drained));
+        let replies = [
+            columns(),
+            row(),
+            done("SELECT 1"),
+            refusal("25006"),
+            ready(b'I'),
+        ];
+        assert_eq!(table.server(&replies.concat()), b"", "step {step}");
+        assert_eq!(table.taken_back(b""), both);
+        table.fresh_server();
+        table.routed().begin(Place::Replica);
+        assert!(table.client.grant_on_trial(&both, Until::End));
+        assert_eq!(table.ask(&both), Ok(FromClient::Drained));
+        let one = [columns(), row(), done("SELECT 1")].concat();
+        let replies = [one.clone(), one, ready(b'I')].concat();
+        assert_eq!(table.server(&replies), replies, "step {step}");
+    }
+}
+
+#[test]
+fn several_statements_with_much_to_say_are_not_held_to_their_end() {
+    let mut table = table(1000);
+    let both = query("select 1; select 2");
+    assert!(table.client.grant_on_trial(&both, Until::End));
+    assert_eq!(table.ask(&both), Ok(FromClient::Drained));
+    let rows = [columns(), row().repeat(MAX_HELD / row().len() + 1)].concat();
+    assert_eq!(table.server(&rows), rows);
+    let rest = [refusal("25006"), ready(b'I')].concat();
+    assert_eq!(table.server(&rest), rest);
+}
+
+#[test]
 fn what_had_not_gone_when_a_read_was_refused_is_not_there_twice() {
     let mut table = table(1000);
     let (first, second) = (query("select 1"), query("select 2"));
     for read in [&first, &second] {
-        assert!(table.client.grant_on_trial(read));
+        assert!(table.client.grant_on_trial(read, Until::Row));
     }
     assert_eq!(table.ask(&first), Ok(FromClient::Drained));
     assert_eq!(table.server(&[refusal("25006"), ready(b'I')].concat()), b"");
@@ -222,6 +272,75 @@ fn the_unnamed_statement_of_before_is_there_again() {
     assert_eq!(table.client.unnamed, None);
     table.taken_back(b"");
     assert_eq!(table.client.unnamed, before);
+}
+
+#[test]
+fn the_unnamed_statement_of_a_read_that_has_been_answered_is_there_for_the_next_one() {
+    for step in STEPS {
+        let mut table = table(step);
+        let prepare = [parse("", "select 1"), sync()].concat();
+        let read = [bind(""), execute(), sync()].concat();
+        table.try_read(&prepare);
+        table.try_read(&read);
+        let prepared = [frame(b'1', b""), ready(b'I')].concat();
+        let refused = [frame(b'2', b""), refusal("40001"), ready(b'I')].concat();
+        let told = table.server(&[prepared.clone(), refused].concat());
+        assert_eq!(told, prepared, "step {step}");
+        assert_eq!(table.taken_back(b""), read);
+        assert!(table.client.unnamed.is_some(), "step {step}");
+    }
+}
+
+#[test]
+fn a_name_that_was_closed_behind_a_read_is_there_when_it_runs_again() {
+    for step in STEPS {
+        let mut table = table(step);
+        let prepare = [parse("s", "select 1"), sync()].concat();
+        table.routed().grant(prepare.len());
+        assert_eq!(table.ask(&prepare), Ok(FromClient::Drained));
+        table.server(&[frame(b'1', b""), ready(b'I')].concat());
+        table.routed().begin(Place::Replica);
+        let read = [bind("s"), execute(), sync()].concat();
+        let close = [close("s"), sync()].concat();
+        table.try_read(&read);
+        table.try_read(&close);
+        assert!(table.client.statements.find(b"s").is_none());
+        let refused = [refusal("40001"), ready(b'I'), ready(b'I')].concat();
+        assert_eq!(table.server(&refused), b"", "step {step}");
+        assert_eq!(table.taken_back(b""), [read, close].concat());
+        assert!(table.client.statements.find(b"s").is_some(), "step {step}");
+    }
+}
+
+#[test]
+fn a_name_that_was_closed_before_a_read_that_runs_again_stays_closed() {
+    let mut table = table(1000);
+    let prepare = [parse("s", "select 1"), sync()].concat();
+    table.routed().grant(prepare.len());
+    assert_eq!(table.ask(&prepare), Ok(FromClient::Drained));
+    table.server(&[frame(b'1', b""), ready(b'I')].concat());
+    table.routed().begin(Place::Replica);
+    table.try_read(&[close("s"), sync()].concat());
+    table.try_read(&query("select 1"));
+    let told = table.server(&[ready(b'I'), refusal("40001"), ready(b'I')].concat());
+    assert_eq!(told, [frame(b'3', b""), ready(b'I')].concat());
+    table.taken_back(b"");
+    assert!(table.client.statements.find(b"s").is_none());
+}
+
+#[test]
+fn a_name_in_use_that_a_read_prepares_again_still_means_what_it_did() {
+    let mut table = table(1000);
+    let prepare = [parse("s", "select 1"), sync()].concat();
+    table.routed().grant(prepare.len());
+    assert_eq!(table.ask(&prepare), Ok(FromClient::Drained));
+    table.server(&[frame(b'1', b""), ready(b'I')].concat());
+    table.routed().begin(Place::Replica);
+    let again = [parse("s", "select 2"), bind("s"), execute(), sync()].concat();
+    table.try_read(&again);
+    assert!(table.routed().may_run_again());
+    assert_eq!(table.taken_back(b""), again, "the server is lost");
+    assert_eq!(table.client.statement_text(b"s"), Some(&b"select 1"[..]));
 }
 
 #[test]

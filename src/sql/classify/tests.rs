@@ -469,8 +469,6 @@ fn statements_with_another_one_inside_are_what_that_one_is() {
             "explain select * from t",
             "explain (analyze, costs off) select * from t",
             "explain analyze verbose values (1)",
-            "prepare p as select * from t where a = $1",
-            "prepare p (int, text) as select $1",
             "declare c cursor for select * from t",
             "copy t to stdout",
             "copy s.t (a, b) to stdout with (format csv)",
@@ -487,8 +485,6 @@ fn statements_with_another_one_inside_are_what_that_one_is() {
         ("explain select * from t for update", Reason::Locking),
         ("explain create table u as select 1", Reason::Into),
         ("explain execute p(1)", Reason::UnknownStatement),
-        ("prepare p as delete from t", Reason::Write),
-        ("prepare p as select vol(1)", Reason::VolatileFunction),
         (
             "declare c cursor for select * from t for update",
             Reason::Locking,
@@ -511,6 +507,11 @@ fn statements_with_another_one_inside_are_what_that_one_is() {
     ] {
         assert_eq!(reason(sql), Some(expected), "{sql}");
     }
+    for sql in ["prepare p as select 1", "prepare p (int) as delete from t"] {
+        assert_eq!(reason(sql), Some(Reason::SessionState), "{sql}");
+        assert!(verdict(sql).effects.has(Effect::Pins), "{sql}");
+    }
+    assert!(verdict("deallocate p").effects.has(Effect::Unpins));
     let hold = verdict("declare c cursor with hold for select pg_advisory_unlock_all()");
     assert!(hold.effects.has(Effect::Pins) && hold.effects.has(Effect::Unpins));
 }

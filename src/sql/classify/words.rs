@@ -99,7 +99,7 @@ impl<'a> Look<'a, '_> {
     /// Words without which no statement changes or locks anything.
     fn keyword(&mut self, token: &Token<'a>, next: Option<&Token<'a>>) {
         let is_attribute = self.before[1].is_some_and(|before| before.is("."));
-        if is_attribute {
+        if is_attribute && !token.is_word("last_value") {
             return;
         }
         let follows =
@@ -114,6 +114,11 @@ impl<'a> Look<'a, '_> {
             } else {
                 verdict
             });
+        } else if is_one_of(&["last_value", "log_cnt", "is_called"])
+            && !next.is_some_and(|next| next.is("("))
+        {
+            // Columns of a sequence, which is ahead on a standby.
+            self.find(Verdict::primary(Reason::NodeDependent));
         } else if token.is_word("for") && follows(&["update", "share", "no", "key"]) {
             self.find(Verdict::primary(Reason::Locking));
         }

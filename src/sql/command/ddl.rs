@@ -18,7 +18,8 @@ pub enum Temporary {
 pub struct Ddl<'a> {
     /// Its text.
     pub body: Body<'a>,
-    /// Whether there may be other functions afterwards, or others may be found by a name.
+    /// Whether there may be other functions afterwards, or others may be found by a name; or
+    /// relations that are not the same on every server.
     pub changes_functions: bool,
     /// Whether it takes something away.
     pub removes: bool,
@@ -45,12 +46,11 @@ const ADJECTIVES: [&str; 13] = [
     "constraint",
 ];
 
-/// Things which no function comes or goes with.
-const INERT: [&str; 21] = [
+/// Things which no function comes or goes with, nor anything else that is not the same on every
+/// server.
+const INERT: [&str; 19] = [
     "table",
     "index",
-    "sequence",
-    "view",
     "statistics",
     "policy",
     "publication",
@@ -93,7 +93,9 @@ pub fn ddl<'a>(first: Token<'a>, body: Body<'a>, words: &mut Words<'a>) -> Ddl<'
         object = words.take();
     }
     let object_is = |word: &str| object.is_some_and(|token| token.is_word(word));
-    ddl.changes_functions = !INERT.iter().any(|word| object_is(word));
+    let is_of_session = adjectives.temporary && (object_is("view") || object_is("sequence"));
+    let is_inert = is_of_session || INERT.iter().any(|word| object_is(word));
+    ddl.changes_functions = !is_inert || adjectives.is_of_its_server;
     let scan = Scan::of(words);
     ddl.changes_functions |= scan.has(Mark::Cascade);
     if is("create") {
@@ -114,12 +116,15 @@ pub fn ddl<'a>(first: Token<'a>, body: Body<'a>, words: &mut Words<'a>) -> Ddl<'
 struct Adjectives {
     temporary: bool,
     materialized: bool,
+    /// Unlogged or foreign.
+    is_of_its_server: bool,
 }
 
 impl Adjectives {
     fn see(&mut self, token: &Token<'_>) -> bool {
         self.temporary |= token.is_word("temp") || token.is_word("temporary");
         self.materialized |= token.is_word("materialized");
+        self.is_of_its_server |= token.is_word("unlogged") || token.is_word("foreign");
         ADJECTIVES.iter().any(|word| token.is_word(word))
     }
 }

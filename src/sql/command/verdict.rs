@@ -48,14 +48,14 @@ fn verdict(command: &Command<'_>, depth: usize) -> Option<Verdict> {
         Command::Declare { hold: true, body } => primary(Reason::SessionState)
             .with(Effect::Pins)
             .and(with_effects(body)),
-        Command::Prepare { body, .. }
-        | Command::Explain { body, .. }
-        | Command::Declare { body, .. } => return inner(body),
-        Command::Deallocate(_) | Command::Fetch | Command::Discard(Discard::Plans) => {
-            primary(Reason::SessionState)
+        Command::Explain { body, .. } | Command::Declare { body, .. } => return inner(body),
+        Command::Fetch | Command::Discard(Discard::Plans) => primary(Reason::SessionState),
+        // Whoever executes it has to be where it was prepared.
+        Command::Prepare { .. } | Command::Listen => {
+            primary(Reason::SessionState).with(Effect::Pins)
         }
-        Command::Listen => primary(Reason::SessionState).with(Effect::Pins),
         Command::Unlisten
+        | Command::Deallocate(_)
         | Command::Close(_)
         | Command::Discard(Discard::All | Discard::Temp | Discard::Sequences) => {
             primary(Reason::SessionState).with(Effect::Unpins)

@@ -350,6 +350,25 @@ fn reads_leave_a_replica_that_is_frozen_and_come_back_to_it() {
 }
 
 #[test]
+fn nobody_waits_for_a_replica_whose_entry_is_paused() {
+    let stage = Stage::shared();
+    let weir = stage.setup().start();
+    let [one, other] = [0, 1].map(|place| stage.cluster.replicas()[place].port());
+    let both = BTreeSet::from([one, other]);
+    until("both replicas answer", || ports(&weir) == both);
+    let mut console = weir.console();
+    console.run(&format!("pause \"app@127.0.0.1:{one}\""));
+    let only = BTreeSet::from([other]);
+    until("the other one answers all", || ports(&weir) == only);
+    for _ in 0..10 {
+        // Where it were chosen, its clients would wait and then read on the primary.
+        assert_eq!(ports(&weir), only);
+    }
+    console.run(&format!("resume \"app@127.0.0.1:{one}\""));
+    until("both answer again", || ports(&weir) == both);
+}
+
+#[test]
 fn reads_go_to_the_primary_when_no_replica_is_left() {
     let mut stage = stage();
     let primary = stage.cluster.primary();

@@ -5,6 +5,7 @@ use super::{Expect, Place, Protocol, Stage};
 use crate::support::message::{
     bind, copy_data, copy_done, describe, execute, extended, flush, parse, query, sync,
 };
+use crate::support::wait::until;
 
 use Expect::{Any, Primary, Replica};
 
@@ -80,6 +81,20 @@ traps! {
 
     an_unlogged_table_is_read_where_it_has_rows {
         "select * from scratch" => Primary,
+    }
+
+    what_is_not_the_same_on_every_server_is_read_on_the_primary {
+        "select last_value from numbers" => Primary,
+        "select n.last_value from numbers n" => Primary,
+        "table numbers" => Primary,
+        "select * from numbered" => Primary,
+        "select * from around" => Primary,
+        "select * from locking" => Primary,
+        "select * from asking" => Primary,
+        "select * from watching" => Primary,
+        "select * from bumping" => Primary,
+        "select count(*) from picking" => Replica,
+        "select count(*) from quiet" => Replica,
     }
 
     functions_that_need_the_primary_run_there {
@@ -267,9 +282,9 @@ traps! {
 
     statements_prepared_in_sql_are_found_again {
         "begin" => Any,
-        "prepare p_{n} as select * from items where id = $1" => Any,
-        "execute p_{n} (1)" => Any,
-        "deallocate p_{n}" => Any,
+        "prepare p_{n} as select * from items where id = $1" => Primary,
+        "execute p_{n} (1)" => Primary,
+        "deallocate p_{n}" => Primary,
         "prepare w_{n} as insert into noted (what) values ('w')" => Primary,
         "execute w_{n}" => Primary,
         "prepare w2_{n} as select * from items" => Primary,
@@ -348,6 +363,40 @@ fn what_a_replica_has_refused_is_not_sent_there_again() {
             runs.len() == 1 && runs[0].place == Place::Primary,
             "{protocol:?}: {runs:?}"
         );
+    }
+}
+
+#[test]
+fn a_statement_that_is_refused_behind_another_ones_rows_runs_again_with_it() {
+    let (weir, stage) = (Stage::weir(), Stage::shared());
+    let mut client = weir.client("app", "app");
+    let answer = client.query("select 1 as before_it; select liar_behind()");
+    assert_eq!(answer.error(), None, "{answer:?}");
+    stage.play(&mut client, Protocol::Simple, &[("select 1", Expect::Soon)]);
+    let run = |sql| [parse("", sql, &[]), bind("", "", &[]), execute("", 0)].concat();
+    client.send(
+        &[
+            run("select 2 as before_it"),
+            run("select liar_behind()"),
+            sync(),
+        ]
+        .concat(),
+    );
+    let frames = client.until_ready(1);
+    assert!(frames.iter().all(|frame| frame.tag != b'E'), "{frames:?}");
+}
+
+#[test]
+fn a_statement_that_is_refused_behind_rows_that_are_gone_is_not_refused_twice() {
+    let mut client = Stage::weir().client("app", "app");
+    let sql = "select repeat('x', 10000), case when n > 100 then liar_late() end \
+        from generate_series(1, 101) n";
+    until("it reads on a replica", || {
+        let error = client.query(sql).error();
+        error.is_some_and(|error| error.starts_with("25006 "))
+    });
+    for _ in 0..3 {
+        assert_eq!(client.query(sql).error(), None);
     }
 }
 

@@ -1,6 +1,7 @@
 //! What clients and the configuration ask for wins over what statements look like.
 
 use super::{Expect, Place, Protocol, Stage};
+use crate::support::Wire;
 use crate::support::wait::until;
 
 use Expect::{Any, Primary, Replica, Soon};
@@ -34,6 +35,25 @@ fn a_setting_of_the_session_wins_and_can_be_taken_back() {
         ("select * from items", Soon),
         ("select pg_is_in_recovery()", Primary),
     ]);
+}
+
+#[test]
+fn a_session_that_looks_elsewhere_for_its_tables_finds_them() {
+    let (weir, stage) = (Stage::shared().setup().start(), Stage::shared());
+    for protocol in Protocol::ALL {
+        let mut client = weir.client("app", "app");
+        let steps = [
+            ("select * from items", Soon),
+            ("set search_path = calm", Any),
+            ("select * from items", Primary),
+        ];
+        stage.play(&mut client, protocol, &steps);
+        let name = |client: &mut Wire| client.value("select name from items where id = 3");
+        assert_eq!(name(&mut client), "calm");
+        let steps = [("reset search_path", Any), ("select * from items", Soon)];
+        stage.play(&mut client, protocol, &steps);
+        assert_eq!(name(&mut client), "item 3");
+    }
 }
 
 #[test]
@@ -81,6 +101,29 @@ fn an_entry_with_a_role_sends_everything_there() {
         assert!(refused.error().unwrap().starts_with("25006 "));
         let mut client = weir.client("app_rw", "app");
         stage.play(&mut client, protocol, &[("select * from items", Primary)]);
+    }
+}
+
+#[test]
+fn drivers_that_look_for_a_kind_of_server_are_told_what_an_entry_leads_to() {
+    let stage = Stage::shared();
+    let weir = stage
+        .setup()
+        .entry(&stage.entry("app_ro", "role=replica"))
+        .start();
+    until("reads go to replicas", || {
+        let mark = stage.mark();
+        weir.client("app_ro", "app")
+            .run(&format!("select 1 {mark}"));
+        stage.place(&mark) == Some(Place::Replica)
+    });
+    for (entry, expected) in [("app", "off"), ("app_ro", "on")] {
+        let mut client = weir.client(entry, "app");
+        assert_eq!(client.parameters["in_hot_standby"], expected, "{entry}");
+        for setting in ["transaction_read_only", "in_hot_standby"] {
+            let shown = client.value(&format!("show {setting}"));
+            assert_eq!(shown, expected, "{entry}: {setting}");
+        }
     }
 }
 
@@ -161,6 +204,8 @@ fn the_console_shows_servers_and_routes_and_explains() {
     assert_eq!(explained[0][2], "write");
     let primary = format!("app@127.0.0.1:{}", stage.cluster.primary().port());
     assert_eq!(explained[0][1], primary);
+    let explained = console.query("explain route select id from outside").rows();
+    assert_eq!(explained[0][2], "node_dependent", "a foreign table");
     let explained = console.query("EXPLAIN ROUTE select id from items").rows();
     assert_eq!(explained[0][2], "read");
     assert_ne!(explained[0][1], primary);
