@@ -29,9 +29,9 @@ use super::source::{Readiness, Source};
 use super::tables::Table;
 
 /// A scrape is answered with the text of the last one for so many times as long as that has taken to
-/// make. So at most a tenth of a processor goes into metrics, however many ask and however many
+/// make. So at most a fiftieth of a processor goes into metrics, however many ask and however many
 /// series there are.
-const SHARE: u32 = 9;
+const SHARE: u32 = 49;
 
 /// But never for longer than this.
 const STALEST: Duration = Duration::from_secs(1);
