@@ -14,6 +14,8 @@ use super::interrupt::{Deadline, Interrupt, Interrupted};
 
 /// How often a child is asked whether it has ended: short, since most end within milliseconds.
 const POLL: Duration = Duration::from_millis(3);
+/// How long a program may be busy that was copied a moment ago.
+const BUSY_LIMIT: Duration = Duration::from_secs(10);
 /// The most of a child's output that is kept.
 const OUTPUT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// The most of a child's words that go into an error.
@@ -80,6 +82,23 @@ const END_AT_ONCE_LIMIT: Duration = Duration::from_secs(8);
 /// How long the system may take to end a killed process.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
 
+/// Starts a child in a group of its own.
+///
+/// A program that we have just copied may be busy for a moment: a child that another thread started
+/// meanwhile holds the copy open for writing until it has become another program.
+fn spawn(command: &mut Command) -> io::Result<Child> {
+    let deadline = Deadline::after(BUSY_LIMIT);
+    loop {
+        let busy = match command.process_group(0).spawn() {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => error,
+            outcome => return outcome,
+        };
+        if deadline.passed() || Interrupt::never().pause(POLL).is_err() {
+            return Err(busy);
+        }
+    }
+}
+
 impl Process {
     /// Starts `command` with everything that it writes appended to the file `log`; `end_at_once` is
     /// the signal that makes this program end without waiting for anybody.
@@ -97,7 +116,7 @@ impl Process {
         let log = log.map_err(failed)?;
         let errors = log.try_clone().map_err(failed)?;
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
-        let child = command.process_group(0).spawn().map_err(failed)?;
+        let child = spawn(&mut command).map_err(failed)?;
         Ok(Self {
             child,
             name: name.to_owned(),
@@ -187,7 +206,7 @@ pub fn run(
     let program = program_name(&command);
     command.stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let started = command.process_group(0).spawn();
+    let started = spawn(&mut command);
     let mut child = started.map_err(|error| ProcessError::Start {
         program: program.clone(),
         error,
@@ -308,6 +327,24 @@ mod tests {
         assert_eq!(error.to_string(), "sh failed (exit status: 3): broken");
         let error = run(Command::new("/nowhere/it"), LIMIT, &never).unwrap_err();
         assert!(matches!(error, ProcessError::Start { program, .. } if program == "it"));
+    }
+
+    #[test]
+    fn a_copy_that_is_still_open_elsewhere_is_waited_for() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let copy = dir.path().join("true");
+        std::fs::copy("/bin/true", &copy).unwrap();
+        let writer = File::options().write(true).open(&copy).unwrap();
+        let Err(busy) = Command::new(&copy).status() else {
+            return; // a system that does not mind
+        };
+        assert_eq!(busy.kind(), io::ErrorKind::ExecutableFileBusy);
+        let closing = std::thread::spawn(move || {
+            Interrupt::never().pause(10 * POLL).unwrap();
+            drop(writer);
+        });
+        run(Command::new(&copy), LIMIT, &Interrupt::never()).unwrap();
+        closing.join().unwrap();
     }
 
     #[test]
