@@ -92,8 +92,7 @@ fn attempt(
     });
     match (tried, done) {
         (_, Some(Err(error))) if error.kind() == io::ErrorKind::WouldBlock => None,
-        (_, Some(outcome)) => Some(outcome),
-        (Ok(()) | Err(_), None) => None, // it was not tried
+        (_, done) => done, // nothing, where it was not tried
     }
 }
 

@@ -24,6 +24,15 @@ impl Table {
         assert_eq!(self.ask(bytes), Ok(FromClient::Drained));
     }
 
+    /// Prepares `select 1` under this name, with an answer, and begins the next link.
+    fn prepare(&mut self, name: &str) {
+        let prepare = [parse(name, "select 1"), sync()].concat();
+        self.routed().grant(prepare.len());
+        assert_eq!(self.ask(&prepare), Ok(FromClient::Drained));
+        self.server(&[frame(b'1', b""), ready(b'I')].concat());
+        self.routed().begin(Place::Replica);
+    }
+
     /// What is in the input after taking back.
     fn taken_back(&mut self, behind: &[u8]) -> BytesMut {
         let mut input = BytesMut::from(behind);
@@ -244,11 +253,7 @@ fn what_had_not_gone_when_a_read_was_refused_is_not_there_twice() {
 #[test]
 fn our_own_replies_wait_with_the_others() {
     let mut table = table(1000);
-    let prepare = [parse("s", "select 1"), sync()].concat();
-    table.routed().grant(prepare.len());
-    assert_eq!(table.ask(&prepare), Ok(FromClient::Drained));
-    table.server(&[frame(b'1', b""), ready(b'I')].concat());
-    table.routed().begin(Place::Replica);
+    table.prepare("s");
     // The server has the text: the second name is answered here.
     let read = [parse("t", "select 1"), bind("t"), execute(), sync()].concat();
     table.try_read(&read);
@@ -261,13 +266,9 @@ fn our_own_replies_wait_with_the_others() {
 #[test]
 fn the_unnamed_statement_of_before_is_there_again() {
     let mut table = table(1000);
-    let prepare = [parse("", "select 1"), sync()].concat();
-    table.routed().grant(prepare.len());
-    assert_eq!(table.ask(&prepare), Ok(FromClient::Drained));
-    table.server(&[frame(b'1', b""), ready(b'I')].concat());
+    table.prepare("");
     let before = table.client.unnamed.clone();
     assert!(before.is_some());
-    table.routed().begin(Place::Replica);
     table.try_read(&[bind(""), execute(), sync()].concat());
     assert_eq!(table.client.unnamed, None);
     table.taken_back(b"");
@@ -295,11 +296,7 @@ fn the_unnamed_statement_of_a_read_that_has_been_answered_is_there_for_the_next_
 fn a_name_that_was_closed_behind_a_read_is_there_when_it_runs_again() {
     for step in STEPS {
         let mut table = table(step);
-        let prepare = [parse("s", "select 1"), sync()].concat();
-        table.routed().grant(prepare.len());
-        assert_eq!(table.ask(&prepare), Ok(FromClient::Drained));
-        table.server(&[frame(b'1', b""), ready(b'I')].concat());
-        table.routed().begin(Place::Replica);
+        table.prepare("s");
         let read = [bind("s"), execute(), sync()].concat();
         let close = [close("s"), sync()].concat();
         table.try_read(&read);
@@ -315,11 +312,7 @@ fn a_name_that_was_closed_behind_a_read_is_there_when_it_runs_again() {
 #[test]
 fn a_name_that_was_closed_before_a_read_that_runs_again_stays_closed() {
     let mut table = table(1000);
-    let prepare = [parse("s", "select 1"), sync()].concat();
-    table.routed().grant(prepare.len());
-    assert_eq!(table.ask(&prepare), Ok(FromClient::Drained));
-    table.server(&[frame(b'1', b""), ready(b'I')].concat());
-    table.routed().begin(Place::Replica);
+    table.prepare("s");
     table.try_read(&[close("s"), sync()].concat());
     table.try_read(&query("select 1"));
     let told = table.server(&[ready(b'I'), refusal("40001"), ready(b'I')].concat());
@@ -331,11 +324,7 @@ fn a_name_that_was_closed_before_a_read_that_runs_again_stays_closed() {
 #[test]
 fn a_name_in_use_that_a_read_prepares_again_still_means_what_it_did() {
     let mut table = table(1000);
-    let prepare = [parse("s", "select 1"), sync()].concat();
-    table.routed().grant(prepare.len());
-    assert_eq!(table.ask(&prepare), Ok(FromClient::Drained));
-    table.server(&[frame(b'1', b""), ready(b'I')].concat());
-    table.routed().begin(Place::Replica);
+    table.prepare("s");
     let again = [parse("s", "select 2"), bind("s"), execute(), sync()].concat();
     table.try_read(&again);
     assert!(table.routed().may_run_again());

@@ -2,18 +2,12 @@
 
 use super::{counts, row};
 use crate::routing::{Place, Protocol, Stage};
-use crate::support::wait::until;
 
 #[test]
 fn the_share_of_replicas_is_what_the_servers_logs_say() {
     let stage = Stage::shared();
     let weir = stage.setup().start();
-    until("reads go to replicas", || {
-        let mark = stage.mark();
-        weir.client("app", "app")
-            .run(&format!("select steady(1) {mark}"));
-        stage.place(&mark) == Some(Place::Replica)
-    });
+    stage.await_replicas(&weir, "app");
     let mut client = weir.client("app", "app");
     let mut on_replicas = 0;
     for (number, protocol) in Protocol::ALL.into_iter().cycle().take(8).enumerate() {

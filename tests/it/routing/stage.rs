@@ -102,13 +102,7 @@ impl Stage {
         // Where it fails once, it fails at once for all the others.
         static SHARED: LazyLock<Weir> = LazyLock::new(|| {
             let weir = Stage::shared().setup().start();
-            let stage = Stage::shared();
-            until("reads go to replicas", || {
-                let mark = stage.mark();
-                let mut client = weir.client("app", "app");
-                client.run(&format!("select steady(1) {mark}"));
-                stage.place(&mark) == Some(Place::Replica)
-            });
+            Stage::shared().await_replicas(&weir, "app");
             weir
         });
         &SHARED
@@ -235,6 +229,16 @@ impl Stage {
             }
         }
         runs
+    }
+
+    /// Waits until a new client of this entry reads on a replica, with functions too.
+    pub fn await_replicas(&self, weir: &Weir, entry: &str) {
+        until("reads go to replicas", || {
+            let mark = self.mark();
+            weir.client(entry, "app")
+                .run(&format!("select steady(1) {mark}"));
+            self.place(&mark) == Some(Place::Replica)
+        });
     }
 
     /// Where the statement with this mark was run to its end; `None` when nowhere, or twice.

@@ -82,12 +82,7 @@ fn an_entry_with_a_role_sends_everything_there() {
         .entry(&stage.entry("app_ro", "role=replica"))
         .entry(&stage.entry("app_rw", "role=primary"))
         .start();
-    until("reads go to replicas", || {
-        let mark = stage.mark();
-        weir.client("app_ro", "app")
-            .run(&format!("select 1 {mark}"));
-        stage.place(&mark) == Some(Place::Replica)
-    });
+    stage.await_replicas(&weir, "app_ro");
     for protocol in Protocol::ALL {
         let mut client = weir.client("app_ro", "app");
         let steps = [
@@ -111,12 +106,7 @@ fn drivers_that_look_for_a_kind_of_server_are_told_what_an_entry_leads_to() {
         .setup()
         .entry(&stage.entry("app_ro", "role=replica"))
         .start();
-    until("reads go to replicas", || {
-        let mark = stage.mark();
-        weir.client("app_ro", "app")
-            .run(&format!("select 1 {mark}"));
-        stage.place(&mark) == Some(Place::Replica)
-    });
+    stage.await_replicas(&weir, "app_ro");
     for (entry, expected) in [("app", "off"), ("app_ro", "on")] {
         let mut client = weir.client(entry, "app");
         assert_eq!(client.parameters["in_hot_standby"], expected, "{entry}");
