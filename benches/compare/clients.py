@@ -63,6 +63,13 @@ class LoadRun:
         assert self.process.stdin
         self.process.stdin.write(b"\n")
 
+    def end(self) -> None:
+        """Says that it has done enough."""
+        assert self.process.stdin
+        self.process.stdin.close()
+        # Or its end would be flushed, which cannot be done twice.
+        self.process.stdin = None
+
     def outcome(self, patience: float) -> dict[str, float]:
         """The JSON that it prints at its end; an error where clients failed or stood still."""
         found: dict[str, float] = json.loads(self.line(patience))

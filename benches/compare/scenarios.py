@@ -202,7 +202,7 @@ def statistics(bench: Bench, contender: Contender) -> Sample:
             for _ in range(TURNS):
                 runs["plain"].append(queries(bench, plain))
                 runs["counting"].append(queries(bench, counting))
-                with Scraper(metrics):
+                with Scraper(bench.clients, metrics, bench.generator_cores):
                     runs["scraped"].append(queries(bench, counting))
         finally:
             bench.stop(counting)

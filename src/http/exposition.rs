@@ -99,29 +99,47 @@ impl Display for Number {
 /// A label: name and value.
 pub type Label<'a> = (&'static str, &'a str);
 
+/// So many bytes are written in one go, some twenty microseconds of work.
+const STRETCH: usize = 4 << 10;
+
 /// The text, as far as it is written.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Exposition {
     text: String,
+    /// Called after each stretch.
+    rest: fn(),
+    rested: usize,
 }
 
 /// A family whose samples are being written.
 #[derive(Debug)]
 pub struct Family<'a> {
-    text: &'a mut String,
+    out: &'a mut Exposition,
     name: &'a str,
 }
 
+impl Default for Exposition {
+    fn default() -> Self {
+        Self::resting(|| ())
+    }
+}
+
 impl Exposition {
+    /// One that calls `rest` now and then, for others to go on in the meantime.
+    pub fn resting(rest: fn()) -> Self {
+        Self {
+            text: String::new(),
+            rest,
+            rested: 0,
+        }
+    }
+
     /// Begins a family. Each name once.
     pub fn family<'a>(&'a mut self, name: &'a str, kind: Type, help: &str) -> Family<'a> {
-        let text = &mut self.text;
         let help = help.replace('\\', "\\\\").replace('\n', "\\n");
-        put(
-            text,
-            format_args!("# HELP {name} {help}\n# TYPE {name} {}\n", kind.word()),
-        );
-        Family { text, name }
+        let kind = kind.word();
+        self.put(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+        Family { out: self, name }
     }
 
     /// A family with one sample and no labels.
@@ -133,12 +151,21 @@ impl Exposition {
     pub fn finish(self) -> String {
         self.text
     }
+
+    fn put(&mut self, words: fmt::Arguments<'_>) {
+        let written = self.text.write_fmt(words);
+        written.expect("memory takes every byte");
+        if self.text.len() - self.rested >= STRETCH {
+            self.rested = self.text.len();
+            (self.rest)();
+        }
+    }
 }
 
 impl Family<'_> {
     /// One sample.
     pub fn sample(&mut self, labels: &[Label<'_>], number: impl Into<Number>) {
-        self.line("", labels, None, number.into());
+        self.line("", &joined(labels), None, number.into());
     }
 
     /// A histogram: how many were at most that large, for each bound, ascending; sum and count.
@@ -148,36 +175,38 @@ impl Family<'_> {
         buckets: impl Iterator<Item = (Number, u64)>,
         (sum, count): (Number, u64),
     ) {
+        let labels = joined(labels);
         for (bound, up_to) in buckets {
-            self.line("_bucket", labels, Some(bound), Number::Whole(up_to));
+            self.line("_bucket", &labels, Some(bound), Number::Whole(up_to));
         }
         let all = Some(Number::Real(f64::INFINITY));
-        self.line("_bucket", labels, all, Number::Whole(count));
-        self.line("_sum", labels, None, sum);
-        self.line("_count", labels, None, Number::Whole(count));
+        self.line("_bucket", &labels, all, Number::Whole(count));
+        self.line("_sum", &labels, None, sum);
+        self.line("_count", &labels, None, Number::Whole(count));
     }
 
-    fn line(&mut self, suffix: &str, labels: &[Label<'_>], bound: Option<Number>, number: Number) {
-        put(self.text, format_args!("{}{suffix}", self.name));
-        let mut before = '{';
-        for (name, value) in labels {
-            put(
-                self.text,
-                format_args!("{before}{name}=\"{}\"", Escaped(value)),
-            );
-            before = ',';
+    fn line(&mut self, suffix: &str, labels: &str, bound: Option<Number>, number: Number) {
+        let (out, name) = (&mut *self.out, self.name);
+        match (labels, bound) {
+            ("", None) => out.put(format_args!("{name}{suffix} {number}\n")),
+            ("", Some(le)) => out.put(format_args!("{name}{suffix}{{le=\"{le}\"}} {number}\n")),
+            (_, None) => out.put(format_args!("{name}{suffix}{{{labels}}} {number}\n")),
+            (_, Some(le)) => out.put(format_args!(
+                "{name}{suffix}{{{labels},le=\"{le}\"}} {number}\n"
+            )),
         }
-        if let Some(bound) = bound {
-            put(self.text, format_args!("{before}le=\"{bound}\""));
-            before = ',';
-        }
-        let after = if before == '{' { "" } else { "}" };
-        put(self.text, format_args!("{after} {number}\n"));
     }
 }
 
-fn put(text: &mut String, words: fmt::Arguments<'_>) {
-    text.write_fmt(words).expect("memory takes every byte");
+/// Labels as they stand between the braces.
+fn joined(labels: &[Label<'_>]) -> String {
+    let mut text = String::new();
+    for (name, value) in labels {
+        let comma = if text.is_empty() { "" } else { "," };
+        let written = write!(text, "{comma}{name}=\"{}\"", Escaped(value));
+        written.expect("memory takes every byte");
+    }
+    text
 }
 
 /// A label's value as it is written between quotes.
@@ -185,6 +214,9 @@ struct Escaped<'a>(&'a str);
 
 impl Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.0.contains(['\\', '"', '\n']) {
+            return f.write_str(self.0);
+        }
         for letter in self.0.chars() {
             match letter {
                 '\\' => f.write_str("\\\\")?,
@@ -199,6 +231,8 @@ impl Display for Escaped<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     #[test]
@@ -235,6 +269,36 @@ mod tests {
                 "t_seconds_count{user=\"u\"} 4",
             ]
         );
+    }
+
+    #[test]
+    fn a_histogram_without_labels_has_its_bounds() {
+        let mut out = Exposition::default();
+        let buckets = [(Number::Whole(1), 2)].into_iter();
+        let sum = (Number::Whole(3), 4);
+        out.family("n", Type::Histogram, "numbers")
+            .histogram(&[], buckets, sum);
+        let lines: Vec<_> = out.text.lines().skip(2).collect();
+        let expected = [
+            "n_bucket{le=\"1\"} 2",
+            "n_bucket{le=\"+Inf\"} 4",
+            "n_sum 3",
+            "n_count 4",
+        ];
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn a_long_text_is_written_with_rests() {
+        static RESTS: AtomicUsize = AtomicUsize::new(0);
+        let mut out = Exposition::resting(|| {
+            RESTS.fetch_add(1, Ordering::Relaxed);
+        });
+        let mut family = out.family("n", Type::Gauge, "numbers");
+        while family.out.text.len() < 3 * STRETCH + 100 {
+            family.sample(&[], 1_u64);
+        }
+        assert_eq!(RESTS.load(Ordering::Relaxed), 3);
     }
 
     #[test]

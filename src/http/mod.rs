@@ -18,4 +18,4 @@ pub mod tables;
 pub use guard::{Credentials, Guard, Reach};
 pub use routes::{Served, router};
 pub use server::{Door, DoorError, DoorOptions};
-pub use source::{Readiness, Source};
+pub use source::{ClientKind, Limits, Readiness, Source};

@@ -8,9 +8,8 @@ use std::collections::BTreeMap;
 use super::exposition::{Exposition, Label, Number, Type};
 use super::pools::Gone;
 use super::seats::{AllSeats, OTHER};
-use crate::admin::rows::{
-    ConfigRow, ConnectionRow, Counters, DatabaseRow, Lists, PoolRow, StatsRow,
-};
+use super::source::{ClientKind, Limits};
+use crate::admin::rows::{Counters, DatabaseRow, Lists, PoolRow, StatsRow};
 use crate::version;
 
 /// What the console shows at one moment.
@@ -24,10 +23,10 @@ pub struct Shown {
     pub stats: Vec<StatsRow>,
     /// `SHOW LISTS`
     pub lists: Lists,
-    /// `SHOW CONFIG`
-    pub config: Vec<ConfigRow>,
-    /// `SHOW CLIENTS`
-    pub clients: Vec<ConnectionRow>,
+    /// What it shows of `SHOW CONFIG`.
+    pub limits: Limits,
+    /// What it shows of `SHOW CLIENTS`.
+    pub clients: Vec<ClientKind>,
 }
 
 /// A metric of rows: the end of its name, what it means, its value in a row.
@@ -209,20 +208,6 @@ const LISTS: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// Rows of `SHOW CONFIG` that are metrics.
-const CONFIG: &[(&str, &str, &str)] = &[
-    (
-        "max_client_conn",
-        "pgbouncer_config_max_client_connections",
-        "Most clients, as configured",
-    ),
-    (
-        "max_user_connections",
-        "pgbouncer_config_max_user_connections",
-        "Most server connections of a user, as configured",
-    ),
-];
-
 /// Writes all of them. At most `most` databases, pools and kinds of clients have names.
 pub fn write(
     out: &mut Exposition,
@@ -247,7 +232,7 @@ pub fn write(
     stats(out, (&shown.stats, gone), seats, most);
     pools(out, &shown.pools, seats, most);
     lists(out, &shown.lists);
-    config(out, &shown.config);
+    limits(out, shown.limits);
     clients(out, &shown.clients, seats, most);
 }
 
@@ -348,22 +333,27 @@ fn lists(out: &mut Exposition, lists: &Lists) {
     }
 }
 
-fn config(out: &mut Exposition, rows: &[ConfigRow]) {
-    for (key, name, help) in CONFIG {
-        let row = rows.iter().find(|row| row.key == *key);
-        let value = row.and_then(|row| row.value.as_deref()?.parse::<f64>().ok());
-        if let Some(value) = value {
-            out.single(name, Type::Gauge, help, Number::Real(value));
-        }
-    }
+fn limits(out: &mut Exposition, limits: Limits) {
+    out.single(
+        "pgbouncer_config_max_client_connections",
+        Type::Gauge,
+        "Most clients, as configured",
+        limits.clients,
+    );
+    out.single(
+        "pgbouncer_config_max_user_connections",
+        Type::Gauge,
+        "Most server connections of a user, as configured; 0 is no limit",
+        limits.user_connections,
+    );
 }
 
-fn clients(out: &mut Exposition, rows: &[ConnectionRow], seats: &mut AllSeats, most: usize) {
+fn clients(out: &mut Exposition, kinds: &[ClientKind], seats: &mut AllSeats, most: usize) {
     let mut counts: BTreeMap<([&str; 3], &str), u64> = BTreeMap::new();
-    for row in rows {
-        let names = [&*row.database, &*row.user, &*row.application_name];
+    for kind in kinds {
+        let names = [&*kind.database, &*kind.user, &*kind.application_name];
         let names = seats.clients.place(names, most);
-        *counts.entry((names, row.state.word())).or_default() += 1;
+        *counts.entry((names, kind.state)).or_default() += kind.count;
     }
     let help = "Clients by what they do and who they are";
     let mut family = out.family("pgbouncer_client_connections", Type::Gauge, help);
@@ -413,7 +403,7 @@ mod tests {
             pools: databases.iter().map(pool).collect(),
             stats: databases.iter().map(stats).collect(),
             lists: Lists::default(),
-            config: Vec::new(),
+            limits: Limits::default(),
             clients: Vec::new(),
         }
     }

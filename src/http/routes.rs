@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use axum::Router;
@@ -117,15 +118,15 @@ impl<S: Source> Served<S> {
     fn write_metrics(&self, scrape: &mut Scrape) -> String {
         let source = &self.source;
         let shown = Shown {
-            databases: source.databases(),
-            pools: source.pools(),
-            stats: source.stats(),
-            lists: source.lists(),
-            config: source.config(),
-            clients: source.clients(),
+            databases: rested(source.databases()),
+            pools: rested(source.pools()),
+            stats: rested(source.stats()),
+            lists: rested(source.lists()),
+            limits: source.limits(),
+            clients: rested(source.client_kinds()),
         };
-        let mut out = Exposition::default();
-        let (mut numbers, most) = (source.numbers(), source.most_named());
+        let mut out = Exposition::resting(thread::yield_now);
+        let (mut numbers, most) = (rested(source.numbers()), source.most_named());
         numbers.certificates.http = self.certificate_end;
         let Scrape { seats, gone, .. } = scrape;
         gone.note(&numbers.forgotten, seats, most);
@@ -134,6 +135,14 @@ impl<S: Source> Served<S> {
         own::write(&mut out, &numbers);
         out.finish()
     }
+}
+
+/// Lets a worker go on that has to share its core with this thread. So a scrape comes between its
+/// turns in short pieces, and clients do not have to wait for the whole. With a lower priority this
+/// thread could be held up for long while it has a lock that workers want; here it has none.
+fn rested<T>(done: T) -> T {
+    thread::yield_now();
+    done
 }
 
 /// All paths, behind the guard.

@@ -6,9 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use hashlink::LinkedHashMap;
+
 use crate::admin::rows::{
     ClientState, ConnectionRow, ConnectionState, Replication, ServerState, SocketBuffers,
 };
+use crate::http::ClientKind;
 use crate::ids::ConnId;
 use crate::pool::{Doing, Standing};
 use crate::pooler::client_facts::{ClientFacts, Phase};
@@ -25,6 +28,30 @@ pub fn clients(pooler: &Pooler, now: Clocks) -> Vec<ConnectionRow> {
     let clients = pooler.clients.all();
     let row = |client: &Arc<ClientFacts>| client_row(pooler, client, port, now);
     clients.iter().map(row).collect()
+}
+
+/// The same clients, counted by what metrics tell of them.
+pub fn client_kinds(pooler: &Pooler) -> Vec<ClientKind> {
+    let clients = pooler.clients.all();
+    // In the order in which they came.
+    let mut kinds: LinkedHashMap<_, u64> = LinkedHashMap::new();
+    for client in &clients {
+        let card = &client.card;
+        let state = ConnectionState::Client(client_state(client.phase())).word();
+        let names = [&card.database, &card.user, &card.application_name];
+        *kinds.entry((names, state)).or_insert(0) += 1;
+    }
+    let kind = |((names, state), count): (([&Arc<str>; 3], &'static str), u64)| {
+        let [database, user, application_name] = names.map(Arc::clone);
+        ClientKind {
+            database,
+            user,
+            application_name,
+            state,
+            count,
+        }
+    };
+    kinds.into_iter().map(kind).collect()
 }
 
 fn client_row(pooler: &Pooler, client: &ClientFacts, port: u16, now: Clocks) -> ConnectionRow {

@@ -7,11 +7,11 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{Host, numbers};
+use super::{Host, connections, numbers};
 use crate::app::shutdown::Stage;
 use crate::config::{Config, DatabaseSpec};
 use crate::http::own::Numbers;
-use crate::http::{Readiness, Source};
+use crate::http::{ClientKind, Limits, Readiness, Source};
 use crate::pooler::Pooler;
 use crate::pooler::servers::{connector, target_of};
 use crate::server::connect::Target;
@@ -56,6 +56,18 @@ impl Source for Host {
             }
         }
         false
+    }
+
+    fn limits(&self) -> Limits {
+        let config = self.pooler().config();
+        Limits {
+            clients: config.settings.max_client_conn,
+            user_connections: config.settings.max_user_connections.unwrap_or(0),
+        }
+    }
+
+    fn client_kinds(&self) -> Vec<ClientKind> {
+        connections::client_kinds(self.pooler())
     }
 
     fn numbers(&self) -> Numbers {

@@ -15,6 +15,7 @@ mod login;
 mod logins;
 mod options;
 mod queries;
+mod scrape;
 mod session;
 mod socket;
 mod swarm;
@@ -66,6 +67,10 @@ fn run() -> Result<(), LoadError> {
             let clients = options.need("clients")?;
             let duration = seconds(&mut options, "seconds", 60.0)?;
             chaos::run(target(options)?, clients, duration)
+        }
+        "scrape" => {
+            let rate = options.take("rate", 1.0)?;
+            scrape::run(target(options)?.port, rate)
         }
         _ => Err(LoadError::Usage(options::USAGE.to_owned())),
     }

@@ -13,6 +13,7 @@ usage: load backend --port N
        load logins  --port N --clients N [--seconds SECONDS]
        load idle    --port N --clients N [--queries N]
        load chaos   --port N --clients N [--seconds SECONDS]
+       load scrape  --port N [--rate N]
 All but backend: [--user NAME] [--database NAME]; the password is in PGPASSWORD.
 queries and logins print `ready` and wait for a line before they measure. All print JSON.";
 
