@@ -61,7 +61,8 @@ def parse() -> argparse.Namespace:
         "--workers",
         type=int,
         metavar="N",
-        help="threads of those poolers that have them, with real PostgreSQL; default: the cores",
+        help="threads of those poolers that have them, with real PostgreSQL; "
+        "default: one for each core, one where there are two",
     )
     parser.add_argument("--scale", type=int, metavar="N", help="of pgbench, default 10")
     parser.add_argument("--clients-idle", type=int, metavar="N", help="default 10,000")
@@ -92,5 +93,6 @@ def sizes(options: argparse.Namespace, cores: int, files_max: int) -> Sizes:
         idle_clients=min(room, int(choose(options.clients_idle, 10_000, 500))),
         hang_seconds=3.0 if quick else 15.0,
         patience=20.0 if quick else 75.0,
-        workers=options.workers or cores,
+        # As pgweir itself chooses.
+        workers=options.workers or (cores if cores > 2 else 1),
     )

@@ -318,6 +318,27 @@ async fn attend(
 fn workers(config: &Config) -> usize {
     match config.settings.workers {
         Workers::Count(count) => count.get(),
-        Workers::Auto => thread::available_parallelism().map_or(1, NonZeroUsize::get),
+        Workers::Auto => suited_to(thread::available_parallelism().map_or(1, NonZeroUsize::get)),
+    }
+}
+
+/// Workers for a machine of so many cores.
+///
+/// One for each; but with two cores the second one is for the server, the application and the
+/// system's network. Two workers there, each half idle, wake up more often for the same work.
+fn suited_to(cores: usize) -> usize {
+    match cores {
+        0..=2 => 1,
+        many => many,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_cores_have_one_worker() {
+        assert_eq!([0, 1, 2, 3, 4, 64].map(suited_to), [1, 1, 1, 3, 4, 64]);
     }
 }

@@ -11,7 +11,8 @@ use super::fault::Fault;
 use super::greeting;
 use super::life::Client;
 use crate::net::buffers;
-use crate::net::flow::{Outbox, WakeUp, release};
+use crate::net::flow::{Outbox, release};
+use crate::net::wake_up::WakeUp;
 use crate::pool::{
     Membership, PoolId, PoolKey, Request, Verdict, WaiterKind, Waiting, Why, WorkerId,
 };

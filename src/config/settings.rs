@@ -349,7 +349,8 @@ settings! {
     user: Option<String> = None, Kind::Text, Restart, Built;
     /// How much is logged, as the number of -v on the command line: 0 to 3.
     verbose: u8 = None, Kind::Int { min: 0, max: 255 }, Live, Built;
-    /// Threads that serve clients: auto is one for each core, or a number.
+    /// Threads that serve clients: auto, or a number. auto is one for each core, and one where there
+    /// are only two cores.
     workers: Workers = Some("auto"), Kind::Workers, Restart, Built;
 }
 

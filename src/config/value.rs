@@ -273,7 +273,7 @@ impl Value for Vec<String> {
 /// How many threads serve clients (`workers`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Workers {
-    /// One for each core the process may use.
+    /// As many as suit the cores that the process may use.
     Auto,
     /// That many.
     Count(NonZeroUsize),

@@ -12,6 +12,7 @@ pub mod listener;
 pub mod socket;
 pub mod stream;
 pub mod tls;
+pub mod wake_up;
 
 pub use accept::{AcceptError, Accepted};
 pub use listener::{Incoming, Listener};

@@ -230,6 +230,7 @@ fn write_files(
          pool_mode = {mode}\n\
          default_pool_size = {size}\n\
          max_client_conn = 500\n\
+         workers = 2\n\
          client_tls_sslmode = prefer\n\
          client_tls_cert_file = {dir_name}/pooler.crt\n\
          client_tls_key_file = {dir_name}/pooler.key\n\
