@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::mpsc;
@@ -27,6 +28,9 @@ const QUEUE: usize = 1024;
 /// Threads for key derivation and name look-ups, for each worker.
 const BLOCKING_THREADS: usize = 8;
 
+/// How long the timer lasts that spares logins a wake-up of the event loop.
+const EARLIER: Duration = Duration::from_secs(1);
+
 /// The acceptor's end of a worker.
 #[derive(Debug)]
 pub struct Worker {
@@ -44,7 +48,7 @@ struct Service {
     /// Connections that the worker has been given.
     load: Arc<AtomicUsize>,
     /// Whether a timer runs that ends before the time for a login that begins now.
-    has_earlier_timer: AtomicBool,
+    has_earlier_timer: Arc<AtomicBool>,
 }
 
 /// Counts a connection to its worker.
@@ -71,7 +75,7 @@ impl Worker {
             consoles,
             number,
             load,
-            has_earlier_timer: AtomicBool::new(false),
+            has_earlier_timer: Arc::default(),
         });
         let work = work(Arc::clone(&service), arrivals);
         thread::Builder::new()
@@ -119,7 +123,9 @@ async fn work(service: Arc<Service>, mut arrivals: mpsc::Receiver<Incoming>) {
 
 /// Starts the task of a connection, which has been counted.
 fn serve(service: &Arc<Service>, incoming: Incoming) {
-    set_earlier_timer(service);
+    if let Some(limit) = service.pooler.config().settings.client_login_timeout {
+        set_earlier_timer(&service.has_earlier_timer, limit);
+    }
     // Boxed, as what the way in needs is gone before the client's long life begins.
     let received = Box::pin(receive(Arc::clone(service), incoming));
     tokio::spawn(visit(received, Arc::clone(&service.load)));
@@ -128,19 +134,17 @@ fn serve(service: &Arc<Service>, incoming: Incoming) {
 /// Keeps one timer that ends before those of the logins that begin after it.
 ///
 /// A timer that ends before all others wakes the event loop, by a system call, so that it waits for
-/// less long. Without this one that would be the timer of nearly every login.
-fn set_earlier_timer(service: &Arc<Service>) {
-    if service.has_earlier_timer.load(Ordering::Relaxed) {
+/// less long. Without this one that would be the timer of nearly every login. It does not last for
+/// as long as theirs: while there is a timer, the system sets one of its own each time that the event
+/// loop waits, which is a twentieth of what a query of a lone client costs.
+fn set_earlier_timer(is_running: &Arc<AtomicBool>, login_timeout: Duration) {
+    if is_running.swap(true, Ordering::Relaxed) {
         return;
     }
-    let Some(limit) = service.pooler.config().settings.client_login_timeout else {
-        return;
-    };
-    service.has_earlier_timer.store(true, Ordering::Relaxed);
-    let service = Arc::clone(service);
+    let is_running = Arc::clone(is_running);
     tokio::spawn(async move {
-        sleep(limit).await;
-        service.has_earlier_timer.store(false, Ordering::Relaxed);
+        sleep(login_timeout.min(EARLIER)).await;
+        is_running.store(false, Ordering::Relaxed);
     });
 }
 
@@ -178,6 +182,18 @@ async fn receive(service: Arc<Service>, incoming: Incoming) -> Option<Box<Client
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_earlier_timer_ends_before_a_login_may_and_after_a_second() {
+        for (login_timeout, lasts) in [(60_000, 1_000), (300, 300)] {
+            let is_running = Arc::new(AtomicBool::new(false));
+            set_earlier_timer(&is_running, Duration::from_millis(login_timeout));
+            sleep(Duration::from_millis(lasts - 1)).await;
+            assert!(is_running.load(Ordering::Relaxed));
+            sleep(Duration::from_millis(2)).await;
+            assert!(!is_running.load(Ordering::Relaxed));
+        }
+    }
 
     #[test]
     fn the_task_of_a_client_is_small() {
