@@ -11,7 +11,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::LoadError;
-use crate::json;
 
 /// Longest time for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -27,7 +26,7 @@ pub fn run(port: u16, rate: f64) -> Result<(), LoadError> {
         .map_err(|_| LoadError::Usage(format!("--rate: not {rate}")))?;
     let mut scraper = Scraper::connect(port)?;
     scraper.once()?;
-    println_now("ready")?;
+    writeln!(io::stdout(), "ready")?;
     let over = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&over);
     thread::spawn(move || {
@@ -36,27 +35,17 @@ pub fn run(port: u16, rate: f64) -> Result<(), LoadError> {
         end
     });
     let began = Instant::now();
-    let (mut answers, mut longest) = (0_u32, Duration::ZERO);
+    let mut answers = 0_u32;
     while !over.load(Ordering::Relaxed) {
         let due = began + pause * answers;
         thread::sleep(due.saturating_duration_since(Instant::now()));
-        let asked = Instant::now();
         scraper.once()?;
-        longest = longest.max(asked.elapsed());
         answers += 1;
     }
-    println_now(&format!(
-        "{{\"answers\":{answers},\"seconds\":{},\"longest_us\":{},\"failed\":0,\"failure\":{}}}",
-        began.elapsed().as_secs_f64(),
-        longest.as_micros(),
-        json::quoted(""),
-    ))
-}
-
-fn println_now(line: &str) -> Result<(), LoadError> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{line}")?;
-    Ok(out.flush()?)
+    let seconds = began.elapsed().as_secs_f64();
+    let mut out = io::stdout();
+    writeln!(out, "{{\"answers\":{answers},\"seconds\":{seconds}}}")?;
+    Ok(())
 }
 
 struct Scraper {
